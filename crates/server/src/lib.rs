@@ -1,0 +1,1 @@
+//! The Flumen server as a library, so that tests can start it in-process.

@@ -1,0 +1,2 @@
+//! The `flumen` command.
+fn main() {}
