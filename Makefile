@@ -1,0 +1,73 @@
+# Every task of the project. Bare `make` lists them; continuous integration calls these and nothing else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Extra flags for every cargo call, such as --locked or --offline.
+CARGO_FLAGS ?=
+# Seconds each fuzz target runs, and how many run at once.
+TIME ?= 60
+JOBS ?= 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build-deps ## build everything and serve a demo stream on loopback
+	cargo run --release $(CARGO_FLAGS) --bin flumen -- serve --demo
+
+.PHONY: build
+build: build-deps ## build the release binary, target/release/flumen
+	cargo build --release $(CARGO_FLAGS) --bin flumen
+
+.PHONY: check
+check: build-deps ## quick: type check and layer rules, no tests
+	scripts/check-layers
+	cargo check --workspace --all-targets $(CARGO_FLAGS)
+
+.PHONY: lint
+lint: build-deps ## formatting, clippy, docs, layer rules, shell scripts
+	cargo fmt --all --check
+	scripts/check-layers --self-test
+	scripts/check-layers
+	scripts/check-shell
+	cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps $(CARGO_FLAGS)
+
+.PHONY: test
+test: build-deps test-deps ## install what tests need, then run every test, real clients included
+	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests workspace
+
+.PHONY: interop
+interop: build-deps test-deps ## only the tests against real clients (FFmpeg, GStreamer, OBS, VLC, ...)
+	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests interop
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for TIME seconds each, JOBS at once
+	scripts/fuzz --time $(TIME) --jobs $(JOBS)
+
+.PHONY: bench
+bench: build-deps ## run the benchmarks
+	cargo bench --workspace $(CARGO_FLAGS)
+
+.PHONY: audit
+audit: ## check licences, sources and banned crates of the dependency tree
+	scripts/audit
+
+.PHONY: dist
+dist: build-deps ## package the optimised binary under target/package
+	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/dist
+
+.PHONY: build-deps
+build-deps: ## install what the build needs (says what)
+	@scripts/install-build-deps
+
+.PHONY: test-deps
+test-deps: ## install the programs the tests drive (says what)
+	@scripts/install-test-deps
+
+.PHONY: clean
+clean: ## remove everything that was built
+	cargo clean
