@@ -9,9 +9,13 @@
 //! | AAC | ISO/IEC 14496-3 (`AudioSpecificConfig`) |
 
 mod codec;
+mod codecs;
 mod frame;
 mod time;
 
-pub use codec::{AudioCodec, Codec, VideoCodec};
+pub use codec::{AudioCodec, Codec, FourCc, VideoCodec};
+pub use codecs::{
+    AudioInfo, ChromaFormat, ConfigError, Resolution, TrackInfo, VideoInfo, describe, describe_frame,
+};
 pub use frame::{Frame, FrameKind, MediaKind, TrackId};
 pub use time::{TimeDelta, Timestamp, Unwrapper};
