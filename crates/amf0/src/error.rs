@@ -22,7 +22,7 @@ pub enum Error {
         /// Where it stands.
         offset: usize,
     },
-    /// A marker the specification names but keeps reserved: movie clip and record set (AMF0 §2.6, §2.15).
+    /// A marker the specification names but keeps reserved: movie clip and record set (AMF0 §2.6, §2.16).
     #[error("type marker 0x{marker:02X} at byte {offset} is reserved and has no encoding")]
     ReservedMarker {
         /// The marker.

@@ -43,7 +43,7 @@ pub enum Value {
     },
     /// A value in AMF3, after the switch marker 0x11 (AMF0 §3.1). [`Value::into_amf0`] turns it into plain AMF0.
     Amf3(Box<amf3::Value>),
-    /// What the sender could not express (AMF0 §2.16).
+    /// What the sender could not express (AMF0 §2.15).
     Unsupported,
 }
 
