@@ -10,7 +10,10 @@
 
 mod codec;
 mod codecs;
+pub mod flv;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod time;
 
 pub use codec::{AudioCodec, Codec, FourCc, VideoCodec};
