@@ -1,0 +1,45 @@
+//! Bodies of the fuzz targets: each takes a stranger's bytes and asserts what must hold for any of them.
+
+use flumen_amf0::{Object, Value};
+
+use crate::address::{RtmpUrl, StreamAddress};
+use crate::capabilities::{Capabilities, ReconnectRequest};
+
+/// Three lines as `tcUrl`, `app` and name: nothing panics or grows, and the name is one segment. The first line as the
+/// URL of a client: its password is never shown.
+pub fn address(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut lines = text.splitn(3, '\n');
+    let [tc_url, app, name] = std::array::from_fn(|_| lines.next().unwrap_or_default());
+    let address = StreamAddress::resolve(tc_url, app, name);
+    assert!(!address.name.contains('/'));
+    assert!(address.key().len() <= address.app.len() + 1 + address.name.len());
+    let params: usize = address.params.iter().map(|(key, value)| key.len() + value.len()).sum();
+    // A query may stand in two places, and U+FFFD is as long as the escape it stands for.
+    assert!(address.host.len() + address.key().len() + params <= 2 * text.len() + 1);
+    if let Ok(url) = RtmpUrl::parse(tc_url) {
+        assert!(!url.host.is_empty() && url.port != 0 && !url.app.is_empty());
+        let again = RtmpUrl { password: Some("a password like no other".to_owned()), ..url };
+        assert!(!format!("{again} {again:?}").contains("a password like no other"));
+    }
+}
+
+/// AMF0 values as command objects: whatever a peer says of itself is bounded, and said again it means the same.
+pub fn capabilities(data: &[u8]) {
+    for object in flumen_amf0::decode_all(data).unwrap_or_default().iter().filter_map(Value::as_object) {
+        let said = Capabilities::from_object(object);
+        let mut again = Object::new();
+        said.write_to(&mut again);
+        // Three lists of at most 64 codecs and a wildcard, and four properties.
+        assert!(again.iter().map(|(_, value)| size(value)).sum::<usize>() <= 3 * 65 + 4);
+        assert_eq!(Capabilities::from_object(&again), said);
+        if let Some(request) = ReconnectRequest::from_info(object) {
+            assert_eq!(ReconnectRequest::from_info(&request.to_info()).as_ref(), Some(&request));
+            request.target("rtmp://host:1935/app");
+        }
+    }
+}
+
+fn size(value: &Value) -> usize {
+    value.as_array().map_or(1, <[Value]>::len) + value.as_object().map_or(0, Object::len)
+}
