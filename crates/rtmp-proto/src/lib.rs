@@ -11,14 +11,23 @@
 
 mod address;
 mod capabilities;
+mod chunk;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod handshake;
 mod message;
 mod output;
 
 pub use address::{RtmpUrl, RtmpUrlError, StreamAddress};
 pub use capabilities::{Capabilities, CapsEx, CodecList, CodecMap, CodecSupport, FourCc, ReconnectRequest};
+pub use chunk::{
+    ChunkDecoder, ChunkEncoder, ChunkLimits, DecoderStats, ExtendedTimestamps, Interleaver, shared_chunks,
+};
 pub use error::{Error, Limit, Misbehaviour};
-pub use message::{ChunkStreamId, Message, MessageStreamId, MessageType};
+pub use handshake::{ClientHandshake, HANDSHAKE_RANDOM_LEN, HandshakeKind, Scheme, ServerHandshake};
+pub use message::{
+    Aggregate, BandwidthLimit, ChunkStreamId, ControlMessage, Message, MessageStreamId, MessageType,
+    UserControl,
+};
 pub use output::Output;

@@ -1,14 +1,30 @@
 //! RTMP messages: what chunks carry (RTMP §6.1).
 
+mod aggregate;
+mod control;
+mod user_control;
+
 use bytes::Bytes;
+
+pub use aggregate::Aggregate;
+pub use control::{BandwidthLimit, ControlMessage};
+pub use user_control::UserControl;
 
 /// Names a chunk stream, 2–65 599 (RTMP §5.3.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkStreamId(u32);
 
 impl ChunkStreamId {
-    /// Protocol control messages (RTMP §5.4).
+    /// Protocol control messages and user control messages (RTMP §5.4, §6.2).
     pub const CONTROL: Self = Self(2);
+    /// Where Flumen sends commands.
+    pub const COMMAND: Self = Self(3);
+    /// Where Flumen sends audio.
+    pub const AUDIO: Self = Self(4);
+    /// Where Flumen sends data: metadata, captions, cue points.
+    pub const DATA: Self = Self(5);
+    /// Where Flumen sends video.
+    pub const VIDEO: Self = Self(6);
     /// The smallest id a peer may use for messages.
     pub const MIN: Self = Self(2);
     /// The largest id the three-byte basic header can name.
@@ -84,4 +100,9 @@ pub struct Message {
     pub stream: MessageStreamId,
     /// The message body.
     pub payload: Bytes,
+}
+
+impl Message {
+    /// The longest payload there can be, in bytes: the length field has 24 bits (RTMP §6.1.1).
+    pub const MAX_LEN: usize = 0xFF_FFFF;
 }
