@@ -42,3 +42,8 @@ install_packages() {
     "${apt[@]}" update
     "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+# Ends a process that this script started, with a signal (-TERM, -KILL, ...), and waits until it is gone.
+end() {
+    if kill "$1" "$2" 2>/dev/null; then wait "$2" 2>/dev/null || true; fi
+}
