@@ -119,8 +119,7 @@ impl<'a> Place<'a> {
         } else if let Some((query, name)) = self.app_query.split_once('#') {
             self.app_query = query;
             name
-        } else if let (false, Some((query, name))) = (self.app.contains('/'), self.app_query.split_once('/'))
-        {
+        } else if let Some((query, name)) = self.name_behind_vhost() {
             self.app_query = query;
             name
         } else {
@@ -133,6 +132,14 @@ impl<'a> Place<'a> {
             self.name_query = query;
         }
         self
+    }
+
+    /// The query and the name of `app?vhost=x/name`. A slash in any other parameter belongs to its value, which is
+    /// base64 more often than not.
+    fn name_behind_vhost(&self) -> Option<(&'a str, &'a str)> {
+        let (vhost, name) = self.app_query.split_once('/')?;
+        let (key, value) = vhost.split_once('=')?;
+        (matches!(key, "vhost" | "domain") && !value.contains(['&', '?'])).then_some((vhost, name))
     }
 
     /// The decoded path as application and name.
@@ -154,7 +161,7 @@ impl<'a> Place<'a> {
 
 /// Without the blanks of a careless paste and the quote that Neko leaves in front.
 fn tidy(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\'')
+    text.trim().trim_start_matches('\'')
 }
 
 /// Whether `text` starts like a URL, not merely holds one in its query.

@@ -1,8 +1,11 @@
 //! Bodies of the fuzz targets: each takes a stranger's bytes and asserts what must hold for any of them.
 
+use std::time::Duration;
+
 use flumen_amf0::{Object, Value};
 
 use crate::address::{RtmpUrl, StreamAddress};
+use crate::adobe_auth::{Authenticator, Challenge, Login, Rejection};
 use crate::capabilities::{Capabilities, ReconnectRequest};
 
 /// Three lines as `tcUrl`, `app` and name: nothing panics or grows, and the name is one segment. The first line as the
@@ -42,4 +45,47 @@ pub fn capabilities(data: &[u8]) {
 
 fn size(value: &Value) -> usize {
     value.as_array().map_or(1, <[Value]>::len) + value.as_object().map_or(0, Object::len)
+}
+
+/// A description and the query of a client: nothing panics, nobody gets in without the password. And as user and
+/// password: who knows it gets in.
+pub fn adobe_auth(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Some(rejection) = Rejection::parse(&text) {
+        assert_eq!(Rejection::parse(&rejection.to_string()), Some(rejection));
+    }
+    if let Ok(query) = Login::new("user", "password").answer(&text, [7; 4]) {
+        assert!(query.starts_with("authmod=adobe&user=user") && query.len() <= 128 + text.len());
+    }
+    let params = StreamAddress::resolve("", &format!("app?{text}"), "").params;
+    let mut server = Authenticator::new();
+    for random in [[1; 24], [2; 24]] {
+        assert!(server.check(&params, Duration::ZERO, random, |_| Some("password".to_owned())).is_err());
+    }
+    if let Some((user, password)) = text.split_once('\n')
+        && !user.is_empty()
+        && user.len() <= 72
+        && !user.contains(|c: char| c == '&' || c.is_control())
+    {
+        log_in(user, password, [3; 24]);
+    }
+}
+
+/// Both sides of a login with the right password.
+pub(crate) fn log_in(user: &str, password: &str, random: [u8; Challenge::RANDOM_LEN]) {
+    let mut server = Authenticator::new();
+    let mut login = Login::new(user, password);
+    let mut query = String::new();
+    for _ in 0..3 {
+        let params = StreamAddress::resolve("", &format!("app?{query}"), "").params;
+        let verdict = server.check(&params, Duration::ZERO, random, |_| Some(password.to_owned()));
+        match verdict {
+            Ok(name) => return assert_eq!(name, user),
+            Err(rejection) => match login.answer(&rejection.to_string(), [7; 4]) {
+                Ok(next) => query = next,
+                Err(error) => panic!("{user:?} is told {rejection:?} and gives up: {error}"),
+            },
+        }
+    }
+    panic!("{user:?} did not get in");
 }

@@ -10,6 +10,7 @@
 //! | AMF0, AMF3 | Adobe's Action Message Format, see the crate `flumen-amf0` |
 
 mod address;
+pub mod adobe_auth;
 mod capabilities;
 mod chunk;
 mod error;

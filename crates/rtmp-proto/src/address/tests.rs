@@ -37,6 +37,7 @@ const FORMS: &[Row] = &[
     ("SRS, virtual host in the name", "rtmp://192.0.2.1/live", "live", "key?vhost=example.com", "live/key"),
     ("SRS, application query before the name", "rtmp://h/live?vhost=v/key", "live?vhost=v/key", "", "live/key"),
     ("SRS, the same with a token behind", "rtmp://h/live?vhost=v/key?token=a/b", "live?vhost=v/key?token=a/b", "", "live/key"),
+    ("OBS, base64 in the query of connect", "rtmp://h/live?vhost=v&token=a/b", "live?vhost=v&token=a/b", "", "live"),
     ("FMLE for SRS, dots instead of a query", "rtmp://h/live...vhost...v", "live...vhost...v", "key", "live/key"),
     ("FMLE for SRS, dots in the name", "rtmp://h/live", "live", "key...vhost...v", "live/key"),
     ("SRS edge, default virtual host", "rtmp://h/live?vhost=__defaultVhost__", "live?vhost=__defaultVhost__", "key", "live/key"),
