@@ -42,13 +42,6 @@ pub enum Misbehaviour {
     MalformedAggregate,
     /// A command that is not allowed in the session's state, such as `publish` before `connect`.
     UnexpectedCommand(&'static str),
-    /// A client refused or could not follow what was asked: the server's answer to `connect`, `publish` or `play`.
-    Refused {
-        /// The `code` of the answer, such as `NetStream.Publish.BadName`.
-        code: String,
-        /// The `description` of the answer.
-        description: String,
-    },
 }
 
 /// Which limit was passed.
@@ -80,8 +73,6 @@ impl fmt::Display for Misbehaviour {
             Self::MalformedCommand(what) => write!(f, "malformed command: {what}"),
             Self::MalformedAggregate => f.write_str("an aggregate message does not add up"),
             Self::UnexpectedCommand(name) => write!(f, "command {name} is not allowed now"),
-            Self::Refused { code, description } if description.is_empty() => f.write_str(code),
-            Self::Refused { code, description } => write!(f, "{code}: {description}"),
         }
     }
 }

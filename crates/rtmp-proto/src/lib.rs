@@ -19,6 +19,7 @@ pub mod fuzz;
 mod handshake;
 mod message;
 mod output;
+mod session;
 
 pub use address::{RtmpUrl, RtmpUrlError, StreamAddress};
 pub use capabilities::{Capabilities, CapsEx, CodecList, CodecMap, CodecSupport, FourCc, ReconnectRequest};
@@ -28,7 +29,11 @@ pub use chunk::{
 pub use error::{Error, Limit, Misbehaviour};
 pub use handshake::{ClientHandshake, HANDSHAKE_RANDOM_LEN, HandshakeKind, Scheme, ServerHandshake};
 pub use message::{
-    Aggregate, BandwidthLimit, ChunkStreamId, ControlMessage, Message, MessageStreamId, MessageType,
+    Aggregate, BandwidthLimit, ChunkStreamId, Command, ControlMessage, Message, MessageStreamId, MessageType,
     UserControl,
 };
 pub use output::Output;
+pub use session::{
+    ClientConfig, ClientEvent, ClientSession, ConnectRequest, Limits, Media, MediaType, PlayRequest,
+    PublishKind, PublishRequest, Refusal, ServerConfig, ServerEvent, ServerSession, SharedForm, Status,
+};

@@ -15,6 +15,7 @@ pub struct Output {
     /// Small pieces written after the last queued one.
     tail: BytesMut,
     len: usize,
+    written: u64,
 }
 
 /// Payloads up to this many bytes are cheaper to copy than to reference.
@@ -34,6 +35,11 @@ impl Output {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Bytes that have left so far, told by [`advance`](Self::advance) and [`take`](Self::take).
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Appends a copy of `bytes`.
@@ -65,6 +71,7 @@ impl Output {
     /// If fewer than `n` bytes wait: a caller cannot have written them.
     pub fn advance(&mut self, mut n: usize) {
         self.len = self.len.checked_sub(n).expect("advanced past the end of the output");
+        self.written += n as u64;
         while n > 0 {
             match self.queue.front_mut() {
                 Some(front) if front.len() > n => {
@@ -91,6 +98,7 @@ impl Output {
         }
         flat.put_slice(&self.tail);
         self.tail.clear();
+        self.written += self.len as u64;
         self.len = 0;
         flat
     }

@@ -1,12 +1,15 @@
 //! RTMP messages: what chunks carry (RTMP §6.1).
 
 mod aggregate;
+mod command;
 mod control;
 mod user_control;
 
 use bytes::Bytes;
 
 pub use aggregate::Aggregate;
+pub use command::Command;
+pub(crate) use command::amf0_part;
 pub use control::{BandwidthLimit, ControlMessage};
 pub use user_control::UserControl;
 

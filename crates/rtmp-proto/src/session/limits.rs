@@ -1,0 +1,68 @@
+//! What one connection may cost.
+
+use std::time::Duration;
+
+use crate::ChunkLimits;
+
+/// Bounds on what a peer can make a session hold or do. Going over one is [`Error::LimitExceeded`](crate::Error).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bounds of the chunk layer: message size, unfinished messages, chunk streams.
+    pub chunk: ChunkLimits,
+    /// Message streams open at once. Players and publishers use one; 16 leaves room for multi-stream clients.
+    pub message_streams: usize,
+    /// Commands and user control events per second; a second's worth may come in one burst. A publisher sends about ten
+    /// in its life, a player that scrubs through a recording a few dozen a second.
+    pub commands_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { chunk: ChunkLimits::default(), message_streams: 16, commands_per_second: 100 }
+    }
+}
+
+/// A token bucket whose clock is the caller's.
+#[derive(Debug)]
+pub(crate) struct RateLimit {
+    per_second: u32,
+    /// Thousandths of a token.
+    tokens: u64,
+    last: Duration,
+}
+
+impl RateLimit {
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self { per_second, tokens: u64::from(per_second) * 1000, last: Duration::ZERO }
+    }
+
+    /// Takes a token; `false` if none is left.
+    pub(crate) fn allow(&mut self, now: Duration) -> bool {
+        let full = u64::from(self.per_second) * 1000;
+        let elapsed = now.saturating_sub(self.last).as_millis().min(1000) as u64;
+        self.tokens = full.min(self.tokens + elapsed * u64::from(self.per_second));
+        self.last = self.last.max(now);
+        match self.tokens.checked_sub(1000) {
+            Some(rest) => {
+                self.tokens = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_a_flood_does_not() {
+        let mut limit = RateLimit::new(10);
+        let at = Duration::from_secs;
+        assert_eq!((0..15).filter(|_| limit.allow(at(5))).count(), 10);
+        assert_eq!((0..15).filter(|_| limit.allow(at(6))).count(), 10);
+        assert_eq!((0..3).filter(|_| limit.allow(at(6) + Duration::from_millis(200))).count(), 2);
+    }
+}
