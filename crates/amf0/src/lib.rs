@@ -41,14 +41,20 @@
 #![forbid(unsafe_code)]
 
 pub mod amf3;
+#[cfg(test)]
+mod arbitrary;
 mod decode;
 mod encode;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod limits;
 mod marker;
 mod object;
 mod reader;
 mod references;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use decode::{Decoder, decode_all};

@@ -5,7 +5,7 @@ use std::fmt;
 /// What one decoder may spend on its whole input, however many values that holds.
 ///
 /// A declared count allocates nothing and a resolved reference costs as much as sending its target again, so memory
-/// and time depend on these figures alone. With the defaults that is below 3 MiB and a few milliseconds.
+/// and time depend on these figures alone. With the defaults that is below 8 MiB and a few milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How deep containers may nest. A top-level object is at depth 1.

@@ -13,6 +13,8 @@
 mod decode;
 mod encode;
 mod marker;
+#[cfg(test)]
+mod tests;
 mod u29;
 mod value;
 
