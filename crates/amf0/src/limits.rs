@@ -5,7 +5,8 @@ use std::fmt;
 /// What one decoder may spend on its whole input, however many values that holds.
 ///
 /// A declared count allocates nothing and a resolved reference costs as much as sending its target again, so memory
-/// and time depend on these figures alone. With the defaults that is below 8 MiB and a few milliseconds.
+/// and time depend on these figures alone. With the defaults the worst message found takes 9 MiB: ten thousand objects
+/// of one property, each with a name that is no UTF-8 and becomes three times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How deep containers may nest. A top-level object is at depth 1.
