@@ -1,1 +1,6 @@
 //! The Flumen server as a library, so that tests can start it in-process.
+
+#![forbid(unsafe_code)]
+
+pub mod file_watch;
+pub mod tls;
