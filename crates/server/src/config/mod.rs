@@ -1,0 +1,26 @@
+//! Settings: one tree of values from four layers, each value with its origin, and their reload.
+//!
+//! The later layer wins: built-in defaults, `flumen.toml`, environment, command-line flags. The names of all keys come from
+//! the JSON schema of [`Settings`], so a new field is at once a key of the file, a variable, a flag and a row of the docs.
+
+mod diff;
+mod file;
+mod key;
+mod problem;
+mod reload;
+mod settings;
+mod sources;
+mod text;
+mod types;
+mod validate;
+
+#[cfg(test)]
+mod reference;
+
+pub use diff::Diff;
+pub use key::{Key, Kind, keys, schema};
+pub use problem::{Origin, Problem, Problems};
+pub use reload::ConfigWatcher;
+pub use settings::{Limits, Log, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown, Tls};
+pub use sources::{Loaded, Sources};
+pub use types::{Linger, LogFilter, LogFormat, RecordFormat, Secret, TraceFilter};

@@ -1,0 +1,227 @@
+//! The tree of all settings with their defaults. The doc comments are the manual: they become the flags' help, the JSON
+//! schema, `config.example.toml` and `docs/config.md`.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::text::AsText;
+use super::types::{Linger, LogFilter, LogFormat, RecordFormat, Secret, TraceFilter};
+
+/// All settings of the server.
+///
+/// A field marked `x-live` takes effect without a restart; whoever uses it reads it from the current settings each time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// RTMP without encryption.
+    pub rtmp: Rtmp,
+    /// RTMP over TLS.
+    pub rtmps: Rtmps,
+    /// The certificate for everything encrypted.
+    pub tls: Tls,
+    /// Publishers.
+    pub publish: Publish,
+    /// Players.
+    pub play: Play,
+    /// Recordings.
+    pub record: Record,
+    /// What one server takes. Over a limit, clients get a clear refusal.
+    pub limits: Limits,
+    /// Logs, on stderr.
+    pub log: Log,
+    /// Stopping.
+    pub shutdown: Shutdown,
+}
+
+/// Settings of RTMP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rtmp {
+    /// Addresses to listen on: one, or several as an array or separated by commas; `off` for none. `0.0.0.0:1935` is all IPv4 addresses, `[::]:1935` all addresses.
+    #[serde(with = "AsText::<Vec<SocketAddr>>")]
+    pub addr: Vec<SocketAddr>,
+    /// Users and passwords of RTMP's own login (`authmod=adobe`: the user and password fields of OBS and FFmpeg), as `name = "password"`. With none, nobody has to log in. In the environment and on the command line: `name=password,name=password`; a command line is visible to other users of the machine.
+    #[schemars(extend("x-live" = true, "x-secret" = true))]
+    pub users: BTreeMap<String, Secret>,
+}
+
+/// Settings of RTMP over TLS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rtmps {
+    /// Addresses to listen on, written like `rtmp.addr`; `off` for none. Needs `tls.cert` and `tls.key`. The usual port is 443 or 1936.
+    #[serde(with = "AsText::<Vec<SocketAddr>>")]
+    pub addr: Vec<SocketAddr>,
+}
+
+/// Where the certificate is. The files are read again when they change; open connections stay.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tls {
+    /// File with the certificate and its chain, PEM, the server's own first. A changed file is taken within seconds.
+    #[serde(with = "AsText::<Option<PathBuf>>")]
+    pub cert: Option<PathBuf>,
+    /// File with the private key of `tls.cert`, PEM (PKCS#8, PKCS#1 or SEC1), without a passphrase.
+    #[serde(with = "AsText::<Option<PathBuf>>")]
+    pub key: Option<PathBuf>,
+}
+
+/// Settings of publishers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Publish {
+    /// What happens to a second publisher of a live stream: `false` refuses it (`NetStream.Publish.BadName`), `true` lets it replace the first.
+    #[schemars(extend("x-live" = true))]
+    pub takeover: bool,
+    /// How long a stream stays after its publisher's connection broke, so that a reconnect continues it. A publisher that says goodbye ends it at once. A duration; `0s` for not at all.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub grace: Duration,
+    /// How long a publisher may send nothing before its connection counts as dead. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub timeout: Duration,
+}
+
+/// Settings of players.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Play {
+    /// Whether a player may come before the publisher and wait; `false` refuses it (`NetStream.Play.StreamNotFound`).
+    #[schemars(extend("x-live" = true))]
+    pub wait: bool,
+    /// How long messages are collected to be written to players together, which saves CPU and costs latency: `auto` writes video at once and lets audio ride along, `0ms` writes every message at once, a longer duration collects that long.
+    #[serde(with = "AsText::<Linger>")]
+    #[schemars(extend("x-live" = true))]
+    pub linger: Linger,
+}
+
+/// Settings of recordings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Record {
+    /// Whether every published stream is recorded.
+    #[schemars(extend("x-live" = true))]
+    pub all: bool,
+    /// Folder for recordings, made when needed. Relative to the folder the server was started in.
+    #[schemars(extend("x-live" = true))]
+    pub dir: PathBuf,
+    /// Container of recordings.
+    #[schemars(extend("x-live" = true))]
+    pub format: RecordFormat,
+}
+
+/// Settings of limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Streams that are published at one time: a number, or `off` for no limit.
+    #[serde(with = "AsText::<Option<NonZeroU32>>")]
+    #[schemars(extend("x-live" = true))]
+    pub streams: Option<NonZeroU32>,
+    /// Players of one stream at one time: a number, or `off` for no limit.
+    #[serde(with = "AsText::<Option<NonZeroU32>>")]
+    #[schemars(extend("x-live" = true))]
+    pub viewers_per_stream: Option<NonZeroU32>,
+    /// Open connections: a number, or `off` for no limit.
+    #[serde(with = "AsText::<Option<NonZeroU32>>")]
+    #[schemars(extend("x-live" = true))]
+    pub connections: Option<NonZeroU32>,
+    /// Open connections of one IP address: a number, or `off` for no limit.
+    #[serde(with = "AsText::<Option<NonZeroU32>>")]
+    #[schemars(extend("x-live" = true))]
+    pub connections_per_ip: Option<NonZeroU32>,
+    /// Length of one RTMP message, so of one video frame: a size from `4KiB` to `16MiB`.
+    #[serde(with = "AsText::<ByteSize>")]
+    #[schemars(extend("x-live" = true))]
+    pub message_size: ByteSize,
+    /// How long a connection may take from its first byte to its answered `connect`. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub handshake_timeout: Duration,
+    /// How long a connection may stay silent, not even answering pings. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub idle_timeout: Duration,
+}
+
+/// Settings of logs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Log {
+    /// How much is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`; other levels for parts of the program stand behind it, as in `info,flumen_rtmp=debug`.
+    #[serde(with = "AsText::<LogFilter>")]
+    #[schemars(extend("x-live" = true))]
+    pub level: LogFilter,
+    /// Form of a log line.
+    pub format: LogFormat,
+    /// Folder for traces, one file per traced connection with the bytes it received and sent; `off` for none. Passwords and tokens of clients are in there.
+    #[serde(with = "AsText::<Option<PathBuf>>")]
+    #[schemars(extend("x-live" = true))]
+    pub trace_dir: Option<PathBuf>,
+    /// Which connections `log.trace-dir` traces: `all`, or a list of IP addresses and stream keys (`app/name`; a `*` at the end stands for anything), as an array or separated by commas.
+    #[serde(with = "AsText::<TraceFilter>")]
+    #[schemars(extend("x-live" = true))]
+    pub trace_filter: TraceFilter,
+}
+
+/// Settings of stopping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Shutdown {
+    /// How long clients and recordings have to finish after the first SIGINT or SIGTERM. A duration. A second signal ends the server at once.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub grace: Duration,
+}
+
+impl Default for Rtmp {
+    fn default() -> Self {
+        Self { addr: vec![(Ipv4Addr::LOCALHOST, 1935).into()], users: BTreeMap::new() }
+    }
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { takeover: false, grace: Duration::from_secs(5), timeout: Duration::from_secs(10) }
+    }
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        Self { wait: true, linger: Linger::Auto }
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { all: false, dir: "./recordings".into(), format: RecordFormat::Flv }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            streams: NonZeroU32::new(100),
+            viewers_per_stream: NonZeroU32::new(1000),
+            connections: NonZeroU32::new(10_000),
+            connections_per_ip: None,
+            message_size: ByteSize::mib(16),
+            handshake_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10) }
+    }
+}

@@ -1,0 +1,232 @@
+//! The types of single settings.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::text::Textual;
+
+/// A value that never appears in logs or in `flumen config show`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Secret(String);
+
+impl Secret {
+    /// What is shown instead of a secret.
+    pub const MASK: &str = "***";
+
+    /// The secret itself, to compare with or to sign with.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::MASK)
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The container of recordings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum RecordFormat {
+    /// FLV with Enhanced RTMP, as published.
+    #[default]
+    Flv,
+}
+
+/// How long messages to a player are collected before they are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Linger {
+    /// Video at once; audio rides along with it.
+    #[default]
+    Auto,
+    /// Exactly this long; zero writes every message at once.
+    Fixed(Duration),
+}
+
+impl Textual for Linger {
+    const EXPECTED: &'static str = "`auto` or a duration with its unit, such as `0ms` or `20ms`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == "auto" { Some(Self::Auto) } else { Duration::from_text(text).map(Self::Fixed) }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Auto => "auto".to_owned(),
+            Self::Fixed(duration) => duration.to_text(),
+        }
+    }
+}
+
+/// Which events are logged: a level, and levels for parts of the program (`info,flumen_rtmp=debug`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter for the subscriber.
+    pub fn targets(&self) -> Targets {
+        parse_targets(&self.0).unwrap_or_default()
+    }
+}
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl Textual for LogFilter {
+    const EXPECTED: &'static str = "`error`, `warn`, `info`, `debug`, `trace` or `off`, and further levels for parts \
+        of the program behind it, as in `info,flumen_rtmp=debug`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        parse_targets(text).map(|_| Self(text.to_owned()))
+    }
+
+    fn to_text(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Stricter than the parser of `Targets`, which takes a misspelt level for the name of a module.
+fn parse_targets(text: &str) -> Option<Targets> {
+    // An empty text would parse as `error`.
+    let level = |text: &str| Some(text.trim()).filter(|text| !text.is_empty())?.parse::<LevelFilter>().ok();
+    text.split(',').try_fold(Targets::new(), |targets, item| {
+        Some(match item.split_once('=') {
+            Some((target, text)) => targets.with_target(target.trim(), level(text)?),
+            None => targets.with_default(level(item)?),
+        })
+    })
+}
+
+/// Which connections are traced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceFilter {
+    /// Nobody in particular means everybody.
+    subjects: Vec<Subject>,
+}
+
+/// One entry of a [`TraceFilter`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Address(IpAddr),
+    Stream(String),
+}
+
+impl TraceFilter {
+    /// Whether a connection from `remote` is traced, on `stream_key` if it is known already.
+    pub fn matches(&self, remote: IpAddr, stream_key: Option<&str>) -> bool {
+        let hit = |subject: &Subject| match subject {
+            Subject::Address(address) => *address == remote.to_canonical(),
+            Subject::Stream(pattern) => stream_key.is_some_and(|key| match pattern.strip_suffix('*') {
+                Some(prefix) => key.starts_with(prefix),
+                None => key == pattern,
+            }),
+        };
+        self.subjects.is_empty() || self.subjects.iter().any(hit)
+    }
+}
+
+impl Subject {
+    fn from_text(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse() {
+            return Some(Self::Address(address));
+        }
+        let is_key = text.split_once('/').is_some_and(|(app, name)| !app.is_empty() && !name.is_empty());
+        is_key.then(|| Self::Stream(text.to_owned()))
+    }
+}
+
+impl Textual for TraceFilter {
+    const EXPECTED: &'static str =
+        "`all`, or IP addresses and stream keys such as `192.0.2.7` and `live/test`";
+    const IS_LIST: bool = true;
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == "all" {
+            return Some(Self::default());
+        }
+        let subjects = text.split(',').map(|item| Subject::from_text(item.trim())).collect::<Option<_>>()?;
+        Some(Self { subjects })
+    }
+
+    fn to_text(&self) -> String {
+        if self.subjects.is_empty() {
+            return "all".to_owned();
+        }
+        let text = |subject: &Subject| match subject {
+            Subject::Address(address) => address.to_string(),
+            Subject::Stream(pattern) => pattern.clone(),
+        };
+        self.subjects.iter().map(text).collect::<Vec<_>>().join(",")
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": ["string", "array"], "items": { "type": "string" } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_no_level() {
+        for text in ["info", "off", "info,flumen_rtmp=debug", "flumen=trace,warn"] {
+            assert!(LogFilter::from_text(text).is_some(), "{text}");
+        }
+        for text in ["infoo", "", "info,", "flumen=loud", "flumen="] {
+            assert!(LogFilter::from_text(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn linger_is_auto_or_a_duration() {
+        assert_eq!(Linger::from_text("auto"), Some(Linger::Auto));
+        assert_eq!(Linger::from_text("0ms"), Some(Linger::Fixed(Duration::ZERO)));
+        assert_eq!(Linger::from_text("20"), None);
+    }
+
+    #[test]
+    fn traces_follow_addresses_and_stream_keys() {
+        let filter = TraceFilter::from_text("192.0.2.7, live/*,vod/film").expect("a list");
+        let [wanted, other] =
+            ["::ffff:192.0.2.7", "192.0.2.8"].map(|text| text.parse::<IpAddr>().expect("an address"));
+        assert!(filter.matches(wanted, None));
+        assert!(!filter.matches(other, None));
+        assert!(filter.matches(other, Some("live/test")));
+        assert!(filter.matches(other, Some("vod/film")));
+        assert!(!filter.matches(other, Some("vod/film2")));
+        assert!(TraceFilter::default().matches(other, None));
+        assert!(TraceFilter::from_text("all,live").is_none());
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), Secret::MASK);
+    }
+}

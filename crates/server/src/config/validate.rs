@@ -1,0 +1,168 @@
+//! What must hold between settings, and what is allowed but unwise.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bytesize::ByteSize;
+
+use super::settings::Settings;
+use crate::tls;
+
+/// A message longer than this cannot be told: its length field has 24 bits (RTMP §5.3.1.2.1).
+const MAX_MESSAGE_SIZE: ByteSize = ByteSize::mib(16);
+
+/// A `connect` command with long URLs must fit.
+const MIN_MESSAGE_SIZE: ByteSize = ByteSize::kib(4);
+
+/// Mistakes as they are found: the key they are reported at and the sentence.
+type Mistakes = Vec<(&'static str, String)>;
+
+impl Settings {
+    /// All mistakes between settings that are right each by themselves, with the key to report them at.
+    pub(super) fn validate(&self) -> Vec<(&'static str, String)> {
+        let mut mistakes = Mistakes::new();
+        self.validate_listeners(&mut mistakes);
+        self.validate_tls(&mut mistakes);
+        self.validate_limits(&mut mistakes);
+        validate_folder("record.dir", &self.record.dir, &mut mistakes);
+        if let Some(dir) = &self.log.trace_dir {
+            validate_folder("log.trace-dir", dir, &mut mistakes);
+        }
+        mistakes
+    }
+
+    /// What works and is likely not what the operator wants, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let open = |addr: &&SocketAddr| !addr.ip().to_canonical().is_loopback();
+        if let Some(addr) = self.rtmp.addr.iter().chain(&self.rtmps.addr).find(open)
+            && self.rtmp.users.is_empty()
+        {
+            warnings.push(format!(
+                "everybody who can reach {addr} may publish and play; set `rtmp.users` to ask for passwords"
+            ));
+        }
+        warnings
+    }
+
+    fn validate_listeners(&self, mistakes: &mut Mistakes) {
+        let plain = self.rtmp.addr.iter().map(|addr| ("rtmp.addr", addr));
+        let encrypted = self.rtmps.addr.iter().map(|addr| ("rtmps.addr", addr));
+        let all: Vec<_> = plain.chain(encrypted).collect();
+        for (index, (key, addr)) in all.iter().enumerate() {
+            let taken = all[..index].iter().find(|(_, other)| other == addr && addr.port() != 0);
+            if let Some((other, _)) = taken {
+                mistakes.push((
+                    key,
+                    format!("`{key}`: {addr} is already an address of `{other}`; choose another port"),
+                ));
+            }
+        }
+        if all.is_empty() {
+            mistakes.push(("rtmp.addr", "nothing to listen on: set `rtmp.addr` or `rtmps.addr`".to_owned()));
+        }
+    }
+
+    fn validate_tls(&self, mistakes: &mut Mistakes) {
+        match (&self.tls.cert, &self.tls.key) {
+            (Some(cert), Some(key)) => {
+                if let Err(error) = tls::load_identity(cert, key) {
+                    let at = if error.is_about_key() { "tls.key" } else { "tls.cert" };
+                    mistakes.push((at, format!("`{at}`: {error}")));
+                }
+            }
+            (Some(_), None) => mistakes.push(("tls.cert", "`tls.cert` needs its `tls.key`".to_owned())),
+            (None, Some(_)) => mistakes.push(("tls.key", "`tls.key` needs its `tls.cert`".to_owned())),
+            (None, None) if self.rtmps.addr.is_empty() => {}
+            (None, None) => {
+                mistakes.push(("rtmps.addr", "`rtmps.addr` needs `tls.cert` and `tls.key`".to_owned()));
+            }
+        }
+    }
+
+    fn validate_limits(&self, mistakes: &mut Mistakes) {
+        let size = self.limits.message_size;
+        if size < MIN_MESSAGE_SIZE || size > MAX_MESSAGE_SIZE {
+            let message = "`limits.message-size` must be from 4KiB (a connect command must fit) to 16MiB (RTMP's maximum)";
+            mistakes.push(("limits.message-size", message.to_owned()));
+        }
+        let times = [
+            ("limits.handshake-timeout", self.limits.handshake_timeout),
+            ("limits.idle-timeout", self.limits.idle_timeout),
+            ("publish.timeout", self.publish.timeout),
+        ];
+        for (key, _) in times.iter().filter(|(_, time)| time.is_zero()) {
+            mistakes.push((key, format!("`{key}` must be longer than nothing")));
+        }
+    }
+}
+
+/// A folder is made when it is needed; a file in its place would be found out too late.
+fn validate_folder(key: &'static str, path: &Path, mistakes: &mut Mistakes) {
+    if path.exists() && !path.is_dir() {
+        mistakes.push((key, format!("`{key}`: {} is not a folder", path.display())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(change: impl FnOnce(&mut Settings)) -> Vec<&'static str> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.validate().into_iter().map(|(key, _)| key).collect()
+    }
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_defaults_are_right_and_safe() {
+        assert_eq!(Settings::default().validate(), []);
+        assert!(Settings::default().warnings().is_empty());
+    }
+
+    #[test]
+    fn listeners_must_differ_and_exist() {
+        assert_eq!(mistakes(|s| s.rtmp.addr.clear()), ["rtmp.addr"]);
+        assert_eq!(mistakes(|s| s.rtmp.addr = vec![addr("[::1]:1"), addr("[::1]:1")]), ["rtmp.addr"]);
+        assert_eq!(mistakes(|s| s.rtmp.addr = vec![addr("[::1]:0"), addr("[::1]:0")]), [""; 0]);
+    }
+
+    #[test]
+    fn rtmps_needs_a_certificate() {
+        assert_eq!(mistakes(|s| s.rtmps.addr = vec![addr("127.0.0.1:1936")]), ["rtmps.addr"]);
+        assert_eq!(mistakes(|s| s.tls.cert = Some("c.pem".into())), ["tls.cert"]);
+        assert_eq!(mistakes(|s| s.tls.key = Some("k.pem".into())), ["tls.key"]);
+        let both = |s: &mut Settings| {
+            s.tls.cert = Some("no-such-cert.pem".into());
+            s.tls.key = Some("no-such-key.pem".into());
+        };
+        assert_eq!(mistakes(both), ["tls.cert"]);
+    }
+
+    #[test]
+    fn limits_at_their_edges() {
+        let with_size = |bytes| mistakes(|s| s.limits.message_size = ByteSize(bytes)).len();
+        assert_eq!([4095, 4096, 16 << 20, (16 << 20) + 1].map(with_size), [1, 0, 0, 1]);
+        assert_eq!(mistakes(|s| s.limits.idle_timeout = std::time::Duration::ZERO), ["limits.idle-timeout"]);
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert_eq!(mistakes(|s| s.record.dir = file.path().to_owned()), ["record.dir"]);
+    }
+
+    #[test]
+    fn an_open_door_is_warned_about() {
+        let mut settings = Settings::default();
+        settings.rtmp.addr.push(addr("0.0.0.0:1935"));
+        assert!(settings.warnings()[0].contains("0.0.0.0:1935"));
+        let users = serde_json::from_value(serde_json::json!({"ann": "x"}));
+        settings.rtmp.users = users.expect("a map");
+        assert!(settings.warnings().is_empty());
+    }
+}
