@@ -4,4 +4,5 @@
 
 pub mod config;
 pub mod file_watch;
+pub mod log;
 pub mod tls;
