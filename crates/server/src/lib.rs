@@ -5,4 +5,5 @@
 pub mod config;
 pub mod file_watch;
 pub mod log;
+pub mod shutdown;
 pub mod tls;
