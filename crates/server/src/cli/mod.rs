@@ -1,0 +1,82 @@
+//! The command line.
+
+mod completions;
+mod config;
+mod settings;
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::settings::SettingsArgs;
+use crate::config::Problems;
+
+/// What `--version` prints behind the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("FLUMEN_BUILD_COMMIT"),
+    ", features: ",
+    env!("FLUMEN_BUILD_FEATURES"),
+    ")"
+);
+
+/// The exit status for something that failed at run time.
+const FAILED: u8 = 1;
+
+/// The exit status for bad usage or bad settings.
+const BAD_USAGE: u8 = 2;
+
+/// A live media server: RTMP in; RTMP, HTTP-FLV, HLS, DASH and WebRTC out.
+#[derive(Debug, Parser)]
+#[command(name = "flumen", bin_name = "flumen", version = VERSION, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show, check or describe the settings
+    Config(config::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Runs the command that `arguments` ask for, the program's name in front. The result is the exit status: 0 done, 1 failed
+/// at run time, 2 bad usage or bad settings.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let result = match Cli::try_parse_from(arguments) {
+        Ok(Cli { command: Command::Config(arguments) }) => config::run(arguments),
+        Ok(Cli { command: Command::Completions(arguments) }) => completions::run(arguments),
+        Err(error) => return usage(&error),
+    };
+    result.map_or_else(|error| report(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Prints what clap has to say: help and version on stdout, mistakes on stderr.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody could be told that telling failed.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(BAD_USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Prints why a command failed, one line per reason, and chooses the exit status.
+fn report(error: &anyhow::Error) -> ExitCode {
+    let is_broken_pipe = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_broken_pipe) {
+        // Whoever read the output has seen enough, as in `flumen config show | head`.
+        return ExitCode::SUCCESS;
+    }
+    let mut stderr = io::stderr().lock();
+    // Nobody could be told that telling failed.
+    let _ = match error.downcast_ref::<Problems>() {
+        Some(Problems(problems)) => {
+            problems.iter().try_for_each(|problem| writeln!(stderr, "error: {problem}"))
+        }
+        None => writeln!(stderr, "error: {error:#}"),
+    };
+    ExitCode::from(if error.is::<Problems>() { BAD_USAGE } else { FAILED })
+}
