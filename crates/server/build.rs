@@ -10,9 +10,10 @@ fn main() {
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
         println!("cargo::rerun-if-changed={log}");
     }
+    // No name of ours: cargo sets them for `cargo run` as well, where the settings would take them for mistakes.
     let commit = git(&["rev-parse", "--short=12", "HEAD"]);
-    println!("cargo::rustc-env=FLUMEN_BUILD_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
-    println!("cargo::rustc-env=FLUMEN_BUILD_FEATURES={}", features());
+    println!("cargo::rustc-env=BUILD_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=BUILD_FEATURES={}", features());
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -17,9 +17,9 @@ use crate::config::Problems;
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (commit ",
-    env!("FLUMEN_BUILD_COMMIT"),
+    env!("BUILD_COMMIT"),
     ", features: ",
-    env!("FLUMEN_BUILD_FEATURES"),
+    env!("BUILD_FEATURES"),
     ")"
 );
 
