@@ -9,6 +9,7 @@
 //! | E-RTMP v2 | Enhanced RTMP, version 2 (Veovera Software Organization) |
 //! | AMF0, AMF3 | Adobe's Action Message Format, see the crate `flumen-amf0` |
 
+mod adaptive;
 mod address;
 pub mod adobe_auth;
 mod capabilities;
@@ -21,6 +22,7 @@ mod message;
 mod output;
 mod session;
 
+pub use adaptive::{ChunkClass, ChunkSizer, ChunkSizing, PathSample};
 pub use address::{RtmpUrl, RtmpUrlError, StreamAddress};
 pub use capabilities::{Capabilities, CapsEx, CodecList, CodecMap, CodecSupport, FourCc, ReconnectRequest};
 pub use chunk::{
