@@ -89,3 +89,36 @@ pub(crate) fn log_in(user: &str, password: &str, random: [u8; Challenge::RANDOM_
     }
     panic!("{user:?} did not get in");
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Target = fn(&[u8]);
+
+    const TARGETS: &[(&str, Target)] =
+        &[("address", address), ("adobe_auth", adobe_auth), ("capabilities", capabilities)];
+
+    #[test]
+    fn kept_inputs_hold() {
+        for (name, target) in TARGETS {
+            let folder = format!("{}/testdata/fuzz/{name}", env!("CARGO_MANIFEST_DIR"));
+            // A target without findings has no folder.
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.expect("a readable folder").path();
+                target(&std::fs::read(path).expect("a readable file"));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_hold(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for (_, target) in TARGETS {
+                target(&data);
+            }
+        }
+    }
+}

@@ -183,11 +183,6 @@ proptest! {
     fn any_values_are_bounded(pairs in proptest::collection::vec((hostile_key(), hostile_value()), 0..6)) {
         crate::fuzz::capabilities(&flumen_amf0::encode_all(&[Value::Object(pairs.into_iter().collect())]));
     }
-
-    #[test]
-    fn any_bytes_are_taken(data in proptest::collection::vec(any::<u8>(), 0..200)) {
-        crate::fuzz::capabilities(&data);
-    }
 }
 
 fn hostile_key() -> impl Strategy<Value = String> {
