@@ -1,9 +1,9 @@
 //! Bodies of the fuzz targets: invariants that hold for any bytes. Plain tests call them too, so they cannot rot.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::Timestamp;
-use crate::flv::{Dialect, TagType, encode_body, parse_body};
+use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
+use crate::{Timestamp, TrackId};
 
 /// A body that parses can be written and parses to the same frames; payloads never exceed what came in.
 ///
@@ -21,6 +21,42 @@ pub fn flv_body(data: &[u8]) {
     }
 }
 
+/// A file reads the same in one piece and in many, and gives no more than came in.
+///
+/// The first byte is the size of the pieces.
+pub fn flv_file(data: &[u8]) {
+    let Some((&piece, file)) = data.split_first() else { return };
+    let (mut whole, mut input) = (Reader::new(), BytesMut::from(file));
+    let tags: Vec<_> = std::iter::from_fn(|| whole.next_tag(&mut input).ok().flatten()).collect();
+    let (mut pieces, mut input, mut again) = (Reader::new(), BytesMut::new(), Vec::new());
+    for piece in file.chunks(usize::from(piece).max(1)) {
+        input.extend_from_slice(piece);
+        again.extend(std::iter::from_fn(|| pieces.next_tag(&mut input).ok().flatten()));
+    }
+    assert_eq!(again, tags);
+    assert_eq!(whole.header(), pieces.header());
+    assert!(tags.iter().map(|tag| tag.body.len()).sum::<usize>() <= file.len());
+
+    let (mut demuxer, mut input) = (Demuxer::new(), BytesMut::from(file));
+    while let Ok(Some(frame)) = demuxer.next_frame(&mut input) {
+        assert!(frame.payload.len() <= file.len());
+    }
+    assert!(demuxer.unreadable_tags() <= tags.len() as u64);
+}
+
+/// Metadata that was read and written says the same when it is read again; no getter panics.
+pub fn flv_metadata(data: &[u8]) {
+    let Ok(metadata) = Metadata::parse(data) else { return };
+    let (video, audio) = (metadata.track(TrackId::VIDEO), metadata.track(TrackId::AUDIO));
+    let _ = (video.video_codec(), video.width(), video.height(), video.frame_rate(), video.video_data_rate());
+    let _ = (audio.audio_codec(), audio.sample_rate(), audio.channels(), audio.audio_data_rate());
+    let _ = (metadata.encoder(), metadata.duration());
+    let message = metadata.to_message();
+    if let Ok(again) = Metadata::parse(&message) {
+        assert_eq!(again.to_message(), message);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -29,7 +65,8 @@ mod tests {
 
     type Target = fn(&[u8]);
 
-    const TARGETS: &[(&str, Target)] = &[("flv_body", flv_body)];
+    const TARGETS: &[(&str, Target)] =
+        &[("flv_body", flv_body), ("flv_file", flv_file), ("flv_metadata", flv_metadata)];
 
     #[test]
     fn findings_stay_fixed() {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use smallvec::smallvec;
 
-use super::enhanced::{self, CODED_FRAMES, Packet, SEQUENCE_END, SEQUENCE_START};
+use super::enhanced::{self, CODED_FRAMES, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config};
 use super::{BodyHeader, Dialect, Error, Frames, SILENCE, take_u8};
 use crate::{AudioCodec, Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
@@ -37,13 +37,13 @@ pub(super) fn parse(dts: Timestamp, mut body: Bytes) -> Result<Frames, Error> {
         AudioCodec::Mp3 => (FrameKind::Key, body.split_off(1)),
         _ => (FrameKind::Key, body),
     };
-    Ok(smallvec![frame(Codec::Audio(codec), kind, dts, payload)])
+    Ok(unless_empty_config(frame(Codec::Audio(codec), kind, dts, payload)).into_iter().collect())
 }
 
 /// AACAUDIODATA (FLV annex E.4.2.2).
 fn parse_aac(mut body: Bytes) -> Result<(FrameKind, Bytes), Error> {
     match take_u8(&mut body, "AAC packet type")? {
-        AAC_SEQUENCE_HEADER => required(body).map(|config| (FrameKind::Config, config)),
+        AAC_SEQUENCE_HEADER => Ok((FrameKind::Config, body)),
         AAC_RAW => Ok((FrameKind::Key, body)),
         packet_type => Err(Error::UnknownPacketType { what: "AAC", packet_type }),
     }
@@ -55,11 +55,10 @@ fn parse_enhanced(dts: Timestamp, packet_type: u8, mut body: Bytes) -> Result<Fr
     enhanced::frames_of_known(packets, |packet| enhanced_frame(dts + offset, packet))
 }
 
-fn enhanced_frame(dts: Timestamp, packet: Packet) -> Result<Frame, Error> {
+fn enhanced_frame(dts: Timestamp, packet: Packet) -> Result<Option<Frame>, Error> {
     let Packet { packet_type, fourcc, index, payload } = packet;
     let codec = AudioCodec::from_fourcc(fourcc).ok_or(Error::UnknownFourCc(fourcc))?;
     let (kind, payload) = match packet_type {
-        SEQUENCE_START if codec == AudioCodec::Aac => (FrameKind::Config, required(payload)?),
         SEQUENCE_START => (FrameKind::Config, payload),
         CODED_FRAMES => (FrameKind::Key, payload),
         SEQUENCE_END => (FrameKind::End, Bytes::new()),
@@ -67,17 +66,12 @@ fn enhanced_frame(dts: Timestamp, packet: Packet) -> Result<Frame, Error> {
         _ => return Err(Error::UnknownPacketType { what: "audio", packet_type }),
     };
     let track = TrackId { kind: MediaKind::Audio, index };
-    Ok(Frame { track, ..frame(Codec::Audio(codec), kind, dts, payload) })
+    Ok(unless_empty_config(Frame { track, ..frame(Codec::Audio(codec), kind, dts, payload) }))
 }
 
 /// A frame of the default track.
 fn frame(codec: Codec, kind: FrameKind, dts: Timestamp, payload: Bytes) -> Frame {
     Frame { track: TrackId::AUDIO, codec, kind, dts, cts: TimeDelta::ZERO, payload }
-}
-
-/// An empty AudioSpecificConfig would make readers forget the good one they have.
-fn required(config: Bytes) -> Result<Bytes, Error> {
-    if config.is_empty() { Err(Error::Truncated("AudioSpecificConfig")) } else { Ok(config) }
 }
 
 pub(super) fn header(codec: AudioCodec, frame: &Frame, dialect: Dialect) -> BodyHeader {

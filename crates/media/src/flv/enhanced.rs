@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::{BodyHeader, Dialect, Error, take, take_u8, take_u24};
-use crate::{FourCc, Frame, TimeDelta};
+use super::{BodyHeader, Dialect, Error, Frames, take, take_u8, take_u24};
+use crate::{AudioCodec, Codec, FourCc, Frame, FrameKind, TimeDelta};
 
 pub(super) const SEQUENCE_START: u8 = 0;
 pub(super) const CODED_FRAMES: u8 = 1;
@@ -111,7 +111,12 @@ fn take_fourcc(body: &mut Bytes) -> Result<FourCc, Error> {
 
 /// Whether the decode time or the track of `frame` can only be told by an enhanced header.
 pub(super) fn is_needed(frame: &Frame, dialect: Dialect) -> bool {
-    (dialect.multitrack && frame.track.index != 0) || nanos(frame, dialect) != 0
+    is_multitrack(frame, dialect) || nanos(frame, dialect) != 0
+}
+
+/// Whether the track of `frame` is told.
+pub(super) fn is_multitrack(frame: &Frame, dialect: Dialect) -> bool {
+    dialect.multitrack && frame.track.index != 0
 }
 
 /// The part of the decode time that the millisecond timestamp of the message does not tell, if `dialect` can.
@@ -141,7 +146,7 @@ pub(super) fn header(
     dialect: Dialect,
 ) -> BodyHeader {
     let mut out = BodyHeader::new();
-    let is_multitrack = dialect.multitrack && frame.track.index != 0;
+    let is_multitrack = is_multitrack(frame, dialect);
     let outer_type = if is_multitrack { multitrack } else { packet_type };
     match nanos(frame, dialect).to_be_bytes() {
         [0, 0, 0, 0] => out.push(flags | outer_type),
@@ -163,13 +168,13 @@ pub(super) fn header(
 /// Makes frames of packets and leaves out those with a FourCC not known, unless there is no other.
 pub(super) fn frames_of_known(
     packets: SmallVec<[Packet; 1]>,
-    frame_of: impl Fn(Packet) -> Result<Frame, Error>,
-) -> Result<super::Frames, Error> {
+    frame_of: impl Fn(Packet) -> Result<Option<Frame>, Error>,
+) -> Result<Frames, Error> {
     let mut unknown = None;
-    let mut frames = super::Frames::new();
+    let mut frames = Frames::new();
     for packet in packets {
         match frame_of(packet) {
-            Ok(frame) => frames.push(frame),
+            Ok(frame) => frames.extend(frame),
             Err(error @ Error::UnknownFourCc(_)) => unknown = Some(error),
             Err(error) => return Err(error),
         }
@@ -178,4 +183,18 @@ pub(super) fn frames_of_known(
         Some(error) if frames.is_empty() => Err(error),
         _ => Ok(frames),
     }
+}
+
+/// A configuration frame, unless it is empty where that cannot be: such a one says nothing, and would make readers
+/// forget the good one they have.
+///
+/// Interop: FFmpeg writes an empty AAC sequence header where it has no configuration yet.
+pub(super) fn unless_empty_config(frame: Frame) -> Option<Frame> {
+    let needs_config = match frame.codec {
+        Codec::Video(codec) => codec.uses_nal_units(),
+        Codec::Audio(codec) => codec == AudioCodec::Aac,
+        Codec::Amf0 => false,
+    };
+    let says_nothing = needs_config && frame.kind == FrameKind::Config && frame.payload.is_empty();
+    (!says_nothing).then_some(frame)
 }

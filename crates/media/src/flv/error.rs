@@ -26,6 +26,9 @@ pub enum Error {
     /// A FourCC nobody here knows.
     #[error("codec {0} is not known")]
     UnknownFourCc(FourCc),
+    /// A frame does not fit into the 16 MiB of a tag.
+    #[error("a frame larger than a tag can be")]
+    TooLarge,
     /// The file does not begin with an FLV header.
     #[error("no FLV file")]
     NotFlv,

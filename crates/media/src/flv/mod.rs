@@ -1,6 +1,8 @@
 //! FLV and Enhanced RTMP: what the audio, video and script messages of RTMP mean, and the file format around them.
 //!
-//! [`parse_body`] turns one message (or FLV tag) into frames, [`encode_body`] is the inverse.
+//! [`parse_body`] turns one message (or FLV tag) into frames, [`encode_body`] is the inverse. [`Metadata`] reads
+//! `onMetaData`. [`Reader`] and [`Demuxer`] take tags and frames off the bytes of a file, [`Writer`] makes a file or an
+//! HTTP-FLV response, and [`Recording`] a file that can be sought in once it is finished.
 //!
 //! # Decisions
 //!
@@ -12,16 +14,23 @@
 //!   [`FrameKind::Key`] of [`SILENCE`] with an empty payload, so that players still get the message. Like every
 //!   frame with an empty payload (FFmpeg ends FLAC with one) it is *no sample* to a muxer.
 //! - **Command frames** (video frame type 5) mark client-side seeking in VOD; in a live log they are nothing: no frame.
+//!   So are empty configurations of codecs that need one.
 //! - **What is not understood** (an unknown FourCC or packet type) is an [`Error`]; it is never guessed at. In a
 //!   message with several tracks only the unknown tracks are left out, unless there is no other.
 //! - **Nanosecond offsets** are added to the decode time. A player that does not ask for them must not get them, see
 //!   [`Dialect`].
 
 mod audio;
+mod demuxer;
 mod enhanced;
 mod error;
+mod metadata;
+mod reader;
+mod recording;
 mod script;
+mod tag;
 mod video;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -31,8 +40,14 @@ use smallvec::SmallVec;
 
 use crate::{AudioCodec, Codec, Frame, Timestamp};
 
+pub use demuxer::Demuxer;
 pub use error::Error;
+pub use metadata::{Metadata, TrackMetadata};
+pub use reader::Reader;
+pub use recording::{Patch, Recording};
 pub use script::{set_data_frame, strip_set_data_frame};
+pub use tag::{Header, Tag};
+pub use writer::{Pieces, Writer};
 
 /// The codec of RTMP's silence message: a legacy one, whose payload is the whole, empty, body.
 pub const SILENCE: Codec = Codec::Audio(AudioCodec::Legacy(0));

@@ -14,16 +14,14 @@ const SET_DATA_FRAME: &[u8] = b"@setDataFrame";
 const CLEAR_DATA_FRAME: &[u8] = b"@clearDataFrame";
 /// A server tells its players whether they may read the samples: each server its own.
 const SAMPLE_ACCESS: &[u8] = b"|RtmpSampleAccess";
-pub(super) const ON_META_DATA: &[u8] = b"onMetaData";
-/// What fills the room that a recording keeps for its index.
-pub(super) const FILLER: &[u8] = b"filler";
+const ON_META_DATA: &[u8] = b"onMetaData";
 
 /// Reads a script message. `onMetaData` is the configuration of the data track, which late readers need; everything
 /// else (`onTextData`, `onCuePoint`, `onFI`, …) is an event of its moment.
 pub(super) fn parse(dts: Timestamp, body: Bytes) -> Result<Frames, Error> {
     let payload = strip_set_data_frame(body);
     let kind = match name(&payload)? {
-        CLEAR_DATA_FRAME | SAMPLE_ACCESS | FILLER => return Ok(SmallVec::new()),
+        CLEAR_DATA_FRAME | SAMPLE_ACCESS => return Ok(SmallVec::new()),
         ON_META_DATA => FrameKind::Config,
         _ => FrameKind::Key,
     };
@@ -50,13 +48,15 @@ pub fn strip_set_data_frame(mut body: Bytes) -> Bytes {
 /// Puts `@setDataFrame` before a script message: how a publisher sends `onMetaData` (RTMP servers keep only that).
 pub fn set_data_frame(message: &[u8]) -> Bytes {
     let mut body = BytesMut::with_capacity(3 + SET_DATA_FRAME.len() + message.len());
-    put_name(&mut body, SET_DATA_FRAME);
+    body.put_u8(STRING_MARKER);
+    body.put_u16(SET_DATA_FRAME.len() as u16);
+    body.put_slice(SET_DATA_FRAME);
     body.put_slice(message);
     body.freeze()
 }
 
 /// The method name, without copying it.
-pub(super) fn name(body: &[u8]) -> Result<&[u8], Error> {
+fn name(body: &[u8]) -> Result<&[u8], Error> {
     match body {
         [STRING_MARKER, high, low, rest @ ..] => {
             let len = usize::from(u16::from_be_bytes([*high, *low]));
@@ -65,11 +65,4 @@ pub(super) fn name(body: &[u8]) -> Result<&[u8], Error> {
         [] | [STRING_MARKER, ..] => Err(Error::Truncated("method name")),
         _ => Err(Error::Malformed("a script message that does not begin with a name")),
     }
-}
-
-/// Appends a method name of at most 65 535 bytes.
-pub(super) fn put_name(out: &mut BytesMut, name: &[u8]) {
-    out.put_u8(STRING_MARKER);
-    out.put_u16(name.len() as u16);
-    out.put_slice(name);
 }

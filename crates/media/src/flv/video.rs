@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::enhanced::{self, CODED_FRAMES, Packet, SEQUENCE_END, SEQUENCE_START};
+use super::enhanced::{self, CODED_FRAMES, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config};
 use super::{BodyHeader, Dialect, Error, Frames, take_u8, take_u24};
 use crate::{Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId, VideoCodec};
 
@@ -41,7 +41,8 @@ pub(super) fn parse(dts: Timestamp, mut body: Bytes) -> Result<Frames, Error> {
         VideoCodec::Legacy(_) => (kind_of(frame_type)?, TimeDelta::ZERO, body),
         _ => parse_avc(codec, frame_type, body.split_off(1))?,
     };
-    Ok(smallvec![Frame { track: TrackId::VIDEO, codec: Codec::Video(codec), kind, dts, cts, payload }])
+    let frame = Frame { track: TrackId::VIDEO, codec: Codec::Video(codec), kind, dts, cts, payload };
+    Ok(unless_empty_config(frame).into_iter().collect())
 }
 
 /// AVCVIDEOPACKET (FLV annex E.4.3.2), which HEVC and AV1 borrowed before they had a FourCC.
@@ -56,7 +57,7 @@ fn parse_avc(
     }
     let cts = take_composition_time(&mut body)?;
     match packet_type {
-        SEQUENCE_START => Ok((FrameKind::Config, TimeDelta::ZERO, required(codec, body)?)),
+        SEQUENCE_START => Ok((FrameKind::Config, TimeDelta::ZERO, body)),
         CODED_FRAMES if codec.uses_nal_units() => Ok((kind_of(frame_type)?, cts, body)),
         CODED_FRAMES => Ok((kind_of(frame_type)?, TimeDelta::ZERO, body)),
         _ => Err(Error::UnknownPacketType { what: "AVC", packet_type }),
@@ -72,15 +73,12 @@ fn parse_enhanced(dts: Timestamp, frame_type: u8, packet_type: u8, mut body: Byt
     enhanced::frames_of_known(packets, |packet| enhanced_frame(dts + offset, frame_type, packet))
 }
 
-fn enhanced_frame(dts: Timestamp, frame_type: u8, packet: Packet) -> Result<Frame, Error> {
+fn enhanced_frame(dts: Timestamp, frame_type: u8, packet: Packet) -> Result<Option<Frame>, Error> {
     let Packet { packet_type, fourcc, index, mut payload } = packet;
     let codec = VideoCodec::from_fourcc(fourcc).ok_or(Error::UnknownFourCc(fourcc))?;
     let mut cts = TimeDelta::ZERO;
     let kind = match packet_type {
-        SEQUENCE_START => {
-            payload = required(codec, payload)?;
-            FrameKind::Config
-        }
+        SEQUENCE_START => FrameKind::Config,
         CODED_FRAMES => {
             if codec.uses_nal_units() {
                 cts = take_composition_time(&mut payload)?;
@@ -97,7 +95,7 @@ fn enhanced_frame(dts: Timestamp, frame_type: u8, packet: Packet) -> Result<Fram
         _ => return Err(Error::UnknownPacketType { what: "video", packet_type }),
     };
     let track = TrackId { kind: MediaKind::Video, index };
-    Ok(Frame { track, codec: Codec::Video(codec), kind, dts, cts, payload })
+    Ok(unless_empty_config(Frame { track, codec: Codec::Video(codec), kind, dts, cts, payload }))
 }
 
 fn kind_of(frame_type: u8) -> Result<FrameKind, Error> {
@@ -117,14 +115,6 @@ fn take_composition_time(body: &mut Bytes) -> Result<TimeDelta, Error> {
     Ok(TimeDelta::from_millis(millis.into()))
 }
 
-/// An empty configuration would make readers forget the good one they have, so it is refused where there must be one.
-fn required(codec: VideoCodec, config: Bytes) -> Result<Bytes, Error> {
-    if codec.uses_nal_units() && config.is_empty() {
-        return Err(Error::Truncated("decoder configuration"));
-    }
-    Ok(config)
-}
-
 fn is_av1_descriptor(codec: VideoCodec, config: &[u8]) -> bool {
     codec == VideoCodec::Av1 && config.first() == Some(&AV1_DESCRIPTOR_TAG)
 }
@@ -138,7 +128,12 @@ pub(super) fn header(codec: VideoCodec, frame: &Frame, dialect: Dialect) -> Body
         (_, Some(fourcc)) => {
             let cts = enhanced::composition_time(frame, dialect);
             let packet_type = packet_type(codec, frame, cts);
-            let flags = EX_HEADER | frame_type(frame.kind) << 4;
+            let frame_type = match packet_type {
+                // Ignored by the specification. FFmpeg writes it, and readers older than metadata skip it.
+                METADATA if !enhanced::is_multitrack(frame, dialect) => COMMAND,
+                _ => frame_type(frame.kind),
+            };
+            let flags = EX_HEADER | frame_type << 4;
             let mut header = enhanced::header(flags, packet_type, MULTITRACK, fourcc, frame, dialect);
             if packet_type == CODED_FRAMES && codec.uses_nal_units() {
                 header.extend_from_slice(&si24(cts));

@@ -1,0 +1,54 @@
+//! Writes frames as FLV tags, for files and HTTP-FLV.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::tag::{BACK_POINTER, TagHeader, back_pointer, put_tag_header};
+use super::{Dialect, Error, Header, encode_body_header};
+use crate::{Frame, TimeDelta, Timestamp};
+
+/// Makes the bytes of a file from frames. It has no state that a frame changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    origin: Timestamp,
+    dialect: Dialect,
+}
+
+/// The bytes of one tag in order, ready for a vectored write: what stands before the payload, the payload by
+/// reference, the back pointer.
+pub type Pieces = [Bytes; 3];
+
+impl Writer {
+    /// A writer of files whose timestamp 0 is `origin`; what is earlier is written at 0.
+    pub const fn new(origin: Timestamp, dialect: Dialect) -> Self {
+        Self { origin, dialect }
+    }
+
+    /// The beginning of the file. Players wait for tracks that it promises and that never come: promise only real ones.
+    pub fn header(&self, header: Header) -> Bytes {
+        Bytes::copy_from_slice(&header.to_bytes())
+    }
+
+    /// The tag of `frame`.
+    ///
+    /// # Errors
+    /// If the frame does not fit into the 24 bits a tag has for its length.
+    pub fn tag(&self, frame: &Frame) -> Result<Pieces, Error> {
+        let frame = Frame { dts: self.time(frame.dts), ..frame.clone() };
+        let (tag_type, header) = encode_body_header(&frame, self.dialect);
+        let body_len = header.len() + frame.payload.len();
+        if body_len > TagHeader::MAX_BODY {
+            return Err(Error::TooLarge);
+        }
+        let mut small = BytesMut::with_capacity(TagHeader::LEN + header.len() + BACK_POINTER);
+        put_tag_header(&mut small, tag_type, frame.dts.to_wire(), body_len);
+        small.put_slice(&header);
+        let before = small.split();
+        small.put_slice(&back_pointer(body_len));
+        Ok([before.freeze(), frame.payload, small.freeze()])
+    }
+
+    /// Where `time` stands in the file.
+    pub(super) fn time(&self, time: Timestamp) -> Timestamp {
+        Timestamp::ZERO + (time - self.origin).max(TimeDelta::ZERO)
+    }
+}
