@@ -17,6 +17,9 @@
 //!   So are empty configurations of codecs that need one.
 //! - **What is not understood** (an unknown FourCC or packet type) is an [`Error`]; it is never guessed at. In a
 //!   message with several tracks only the unknown tracks are left out, unless there is no other.
+//! - **Script messages.** `onMetaData` is the configuration of the data track, `@setDataFrame` before it is taken off;
+//!   `onTextData`, `onCuePoint` and whatever else are events. What servers and clients tell each other
+//!   (`@clearDataFrame`, `|RtmpSampleAccess`) is no part of a stream: no frame.
 //! - **Nanosecond offsets** are added to the decode time. A player that does not ask for them must not get them, see
 //!   [`Dialect`].
 
@@ -44,7 +47,7 @@ pub use demuxer::Demuxer;
 pub use error::Error;
 pub use metadata::{Metadata, TrackMetadata};
 pub use reader::Reader;
-pub use recording::{Patch, Recording};
+pub use recording::{Patch, Recording, Recovered, Recovery};
 pub use script::{set_data_frame, strip_set_data_frame};
 pub use tag::{Header, Tag};
 pub use writer::{Pieces, Writer};

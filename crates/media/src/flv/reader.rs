@@ -30,6 +30,7 @@ use super::tag::{BACK_POINTER, Header, Tag, TagHeader, back_pointer};
 pub struct Reader {
     state: State,
     header: Option<Header>,
+    position: u64,
     skipped: u64,
 }
 
@@ -67,11 +68,23 @@ impl Reader {
         self.skipped
     }
 
+    /// Bytes of the file that were taken off so far: after a tag, where its body ends.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Takes the next tag off `input`, or `None` if more bytes are needed.
     ///
     /// # Errors
     /// If the bytes do not begin with an FLV header. Nothing else is an error.
     pub fn next_tag(&mut self, input: &mut BytesMut) -> Result<Option<Tag>, Error> {
+        let before = input.len();
+        let tag = self.step(input);
+        self.position += (before - input.len()) as u64;
+        tag
+    }
+
+    fn step(&mut self, input: &mut BytesMut) -> Result<Option<Tag>, Error> {
         loop {
             match self.state {
                 State::Header => match input.first_chunk() {

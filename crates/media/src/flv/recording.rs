@@ -1,17 +1,22 @@
 //! A file that is playable at every moment and gets a key frame index in the end.
 
+mod recovery;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use flumen_amf0::{Object, Value};
 
 use super::tag::{BACK_POINTER, TagHeader, back_pointer, put_tag_header};
 use super::{Dialect, Error, Header, Metadata, Pieces, TagType, Writer};
+pub use recovery::{Recovered, Recovery};
+
 use crate::{Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
 /// Writes a recording whose clean end is a patch in place.
 ///
 /// The file begins with the publisher's `onMetaData`, padded. [`finish`](Self::finish) gives the same bytes anew with
 /// `duration`, `filesize` and the `keyframes` index instead of the padding. A file that never got that far (the
-/// process was killed, the disk is full) plays all the same; players then estimate the duration.
+/// process was killed, the disk is full) plays all the same; players then estimate the duration, and [`Recovery`] can
+/// finish it later.
 ///
 /// ```
 /// use flumen_media::Timestamp;
@@ -67,8 +72,9 @@ impl Recording {
         metadata: Option<&Bytes>,
         capacity: usize,
     ) -> (Self, Bytes) {
-        let message = metadata.filter(|message| message.len() <= MAX_METADATA).cloned().unwrap_or_default();
-        let mut metadata = Metadata::parse(&message).unwrap_or_default();
+        let message = metadata.filter(|message| message.len() <= MAX_METADATA);
+        let known = message.and_then(|message| Some((Metadata::parse(message).ok()?, message.clone())));
+        let (mut metadata, message) = known.unwrap_or_default();
         metadata.remove_file_properties();
         let largest = complete(&metadata, &Totals::new(capacity).filled()).to_message();
         let reserved = tag_len(largest.len() + MIN_PADDING);
@@ -128,7 +134,6 @@ struct Totals {
     /// The end of what is presented last.
     end: Timestamp,
     last_key: KeyFrame,
-    has_key: bool,
     ends_with_key: bool,
     /// The last decode time of video and of audio, for how long a frame lasts.
     previous: [Option<Timestamp>; 2],
@@ -144,7 +149,6 @@ impl Totals {
             last: Timestamp::ZERO,
             end: Timestamp::ZERO,
             last_key: KeyFrame::default(),
-            has_key: false,
             ends_with_key: false,
             previous: [None; 2],
         }
@@ -181,7 +185,6 @@ impl Totals {
             self.ends_with_key = frame.kind == FrameKind::Key;
             if self.ends_with_key {
                 self.last_key = KeyFrame { at, position };
-                self.has_key = true;
                 self.index.push(self.last_key);
             }
         }
@@ -247,7 +250,7 @@ fn complete(metadata: &Metadata, totals: &Totals) -> Metadata {
         .with("hasVideo", totals.video_size > 0)
         .with("hasAudio", totals.audio_size > 0)
         .with("hasMetadata", true)
-        .with("hasKeyframes", totals.has_key)
+        .with("hasKeyframes", !totals.index.entries.is_empty())
         .with("canSeekToEnd", totals.ends_with_key)
         .with("lasttimestamp", seconds(totals.last))
         .with("lastkeyframetimestamp", seconds(totals.last_key.at))

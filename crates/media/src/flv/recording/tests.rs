@@ -155,3 +155,49 @@ fn a_frame_that_fits_no_tag_is_left_out() {
     assert_eq!(recording.tag(&huge), Err(Error::TooLarge));
     assert_eq!(recording.file_size(), beginning.len() as u64);
 }
+
+/// `file` after a recovery that read it in pieces.
+fn recover(mut file: Vec<u8>) -> Option<Vec<u8>> {
+    let (mut recovery, mut input) = (Recovery::new(), BytesMut::new());
+    for piece in file.chunks(1000) {
+        input.extend_from_slice(piece);
+        recovery.read(&mut input).expect("an unfinished recording");
+    }
+    let recovered = recovery.finish()?;
+    file.resize(recovered.file_size as usize, 0);
+    for patch in recovered.patches {
+        let at = patch.offset as usize;
+        file[at..at + patch.bytes.len()].copy_from_slice(&patch.bytes);
+    }
+    Some(file)
+}
+
+#[test]
+fn a_killed_recording_is_finished_later_as_if_nothing_had_been() {
+    let message = metadata(Object::new().with("encoder", "an encoder"));
+    let frames = live(12);
+    let ends: Vec<usize> =
+        (0..=frames.len()).map(|n| record(&frames[..n], Some(&message), 8).0.len()).collect();
+    let (unfinished, _) = record(&frames, Some(&message), 8);
+    // A file that lacks the last back pointer is as good as one that has it.
+    let beginning = finished[0].len() - BACK_POINTER;
+    for cut in beginning..=unfinished.len() {
+        let expected = finished.iter().rfind(|file| file.len() - BACK_POINTER <= cut);
+        assert_eq!(recover(unfinished[..cut].to_vec()).as_ref(), expected, "cut at {cut}");
+    }
+    assert_eq!(recover(unfinished[..beginning - 1].to_vec()), None);
+}
+
+#[test]
+fn only_unfinished_recordings_are_recovered() {
+    let read = |file: &[u8]| Recovery::new().read(&mut BytesMut::from(file));
+    let (_, finished) = record(&live(2), None, 8);
+    assert_eq!(read(&finished), Err(Error::Malformed("a file that is finished already")));
+    let plain = [&HEADER.to_bytes()[..], &finished[ends_of_metadata(&finished)..]].concat();
+    assert_eq!(read(&plain), Err(Error::Malformed("a file without room for an index")));
+    assert_eq!(read(b"no FLV file"), Err(Error::NotFlv));
+}
+
+fn ends_of_metadata(file: &[u8]) -> usize {
+    HEADER.to_bytes().len() + tag_len(tags(file)[0].body.len())
+}
