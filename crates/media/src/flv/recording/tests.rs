@@ -176,8 +176,9 @@ fn recover(mut file: Vec<u8>) -> Option<Vec<u8>> {
 fn a_killed_recording_is_finished_later_as_if_nothing_had_been() {
     let message = metadata(Object::new().with("encoder", "an encoder"));
     let frames = live(12);
-    let ends: Vec<usize> =
-        (0..=frames.len()).map(|n| record(&frames[..n], Some(&message), 8).0.len()).collect();
+    // The file as it is finished after each frame.
+    let finished: Vec<Vec<u8>> =
+        (0..=frames.len()).map(|n| record(&frames[..n], Some(&message), 8).1).collect();
     let (unfinished, _) = record(&frames, Some(&message), 8);
     // A file that lacks the last back pointer is as good as one that has it.
     let beginning = finished[0].len() - BACK_POINTER;
