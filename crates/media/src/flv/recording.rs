@@ -79,10 +79,9 @@ impl Recording {
         let largest = complete(&metadata, &Totals::new(capacity).filled()).to_message();
         let reserved = tag_len(largest.len() + MIN_PADDING);
         let writer = Writer::new(origin, Dialect::FILE);
-        let beginning = writer.header(header);
+        let beginning = Bytes::from([&header.to_bytes()[..], &room(&metadata, reserved)].concat());
         let mut totals = Totals::new(capacity);
-        totals.file_size = (beginning.len() + reserved) as u64;
-        let beginning = [beginning, room(&metadata, reserved)].concat().into();
+        totals.file_size = beginning.len() as u64;
         (Self { writer, metadata, message, reserved, totals }, beginning)
     }
 

@@ -6,7 +6,8 @@ use super::{Error, TagType};
 
 /// What stands at the beginning of a file (FLV annex E.2).
 ///
-/// Interop: the flags lie in many files. Readers learn the tracks from the tags.
+/// Interop: the flags lie in many files, so readers learn the tracks from the tags. But some players wait for a track
+/// that is promised and never comes: promise only what is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// The file says it has audio tags.

@@ -3,10 +3,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::tag::{BACK_POINTER, TagHeader, back_pointer, put_tag_header};
-use super::{Dialect, Error, Header, encode_body_header};
+use super::{Dialect, Error, encode_body_header};
 use crate::{Frame, TimeDelta, Timestamp};
 
-/// Makes the bytes of a file from frames. It has no state that a frame changes.
+/// Makes the tags of a file, which begins with [`Header::to_bytes`](super::Header::to_bytes), from frames. It has no
+/// state that a frame changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer {
     origin: Timestamp,
@@ -21,11 +22,6 @@ impl Writer {
     /// A writer of files whose timestamp 0 is `origin`; what is earlier is written at 0.
     pub const fn new(origin: Timestamp, dialect: Dialect) -> Self {
         Self { origin, dialect }
-    }
-
-    /// The beginning of the file. Players wait for tracks that it promises and that never come: promise only real ones.
-    pub fn header(&self, header: Header) -> Bytes {
-        Bytes::copy_from_slice(&header.to_bytes())
     }
 
     /// The tag of `frame`.
