@@ -125,6 +125,8 @@ fn to_json(value: &DeValue<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
@@ -178,5 +180,43 @@ mod tests {
     fn integers_of_any_radix() {
         let (entries, _) = read(Path::new("f.toml"), "[limits]\nstreams = 0x1_0\n");
         assert_eq!(entries[0].value, 16);
+    }
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(tokens in proptest::collection::vec(token(), 0..20)) {
+            let text = tokens.concat();
+            let (entries, problems) = read(Path::new("f.toml"), &text);
+            for origin in entries.iter().map(|entry| &entry.origin).chain(problems.iter().map(|problem| &problem.origin)) {
+                let Origin::File { line, column, .. } = origin else { panic!("{origin} in a file") };
+                let widest = text.split('\n').nth(line - 1).map(|line| line.chars().count() + 1);
+                prop_assert!(widest.is_some_and(|widest| *column <= widest), "{origin} in {text:?}");
+            }
+        }
+    }
+
+    /// Pieces of which files are made, right and wrong.
+    fn token() -> impl Strategy<Value = String> {
+        let known = ["[log]\n", "[rtmp.users]\n", "[limits]\n", "level", "streams", "rtmp", ".", " = ", "\n"];
+        let values = [
+            "'info'",
+            "7",
+            "-1",
+            "1_0",
+            "0x",
+            "1e5",
+            "[",
+            "]",
+            ",",
+            "{",
+            "}",
+            "true",
+            "2020-01-01",
+            "\"",
+            "é",
+        ];
+        prop_oneof![
+            proptest::sample::select([known.as_slice(), &values].concat()).prop_map(str::to_owned),
+            any::<String>(),
+        ]
     }
 }

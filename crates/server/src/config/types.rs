@@ -153,8 +153,8 @@ impl TraceFilter {
 
 impl Subject {
     fn from_text(text: &str) -> Option<Self> {
-        if let Ok(address) = text.parse() {
-            return Some(Self::Address(address));
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(Self::Address(address.to_canonical()));
         }
         let is_key = text.split_once('/').is_some_and(|(app, name)| !app.is_empty() && !name.is_empty());
         is_key.then(|| Self::Stream(text.to_owned()))

@@ -1,0 +1,7 @@
+//! The `flumen` command from outside: what it prints, how it exits, what it answers.
+//!
+//! One test binary for all of it, because every binary links the whole server.
+
+mod command_line;
+mod program;
+mod settings;
