@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::info;
 
 /// The exit status after a second signal.
 const INTERRUPTED: i32 = 1;
@@ -75,7 +75,7 @@ impl Shutdown {
                     _ = terminate.recv() => {}
                 }
                 if shutdown.is_requested() {
-                    warn!("second signal, exiting at once");
+                    // Without a line in the log: its thread would not get to write it.
                     process::exit(INTERRUPTED);
                 }
                 info!("stopping; a second signal exits at once");
