@@ -180,5 +180,4 @@ fn is_service_link(variable: &str, text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "sources_tests.rs"]
 mod tests;

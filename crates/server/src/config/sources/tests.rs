@@ -13,7 +13,7 @@ fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Load
 }
 
 fn key(name: &str) -> &'static Key {
-    super::super::key::find(name).expect("a key")
+    crate::config::key::find(name).expect("a key")
 }
 
 #[test]
