@@ -20,6 +20,8 @@ const NANOS_PER_MILLI: i64 = 1_000_000;
 const ONE_TRACK: u8 = 0;
 const MANY_TRACKS: u8 = 1;
 const MANY_TRACKS_MANY_CODECS: u8 = 2;
+/// As many as there are track ids. A body of 16 MiB could name four million empty ones.
+const MAX_TRACKS: usize = 256;
 
 /// A packet of one track, its payload not yet looked at.
 #[derive(Debug)]
@@ -96,6 +98,9 @@ fn take_sized_packets(
 ) -> Result<SmallVec<[Packet; 1]>, Error> {
     let mut packets = SmallVec::new();
     while !body.is_empty() {
+        if packets.len() == MAX_TRACKS {
+            return Err(Error::Malformed("more tracks than there are track ids"));
+        }
         let fourcc = shared.map_or_else(|| take_fourcc(&mut body), Ok)?;
         let index = take_u8(&mut body, "track id")?;
         let size = take_u24(&mut body, "track size")?;

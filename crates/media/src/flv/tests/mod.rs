@@ -188,6 +188,15 @@ fn a_message_can_hold_many_tracks() {
 }
 
 #[test]
+fn a_message_holds_256_tracks_at_most() {
+    let message = |tracks| Bytes::from([&b"\x95\x11Opus"[..], &b"\0\0\0\0".repeat(tracks)].concat());
+    let frames = parse_body(TagType::Audio, AT, message(256)).expect("the limit");
+    assert_eq!(frames.len(), 256);
+    let error = parse_body(TagType::Audio, AT, message(257));
+    assert_eq!(error, Err(Error::Malformed("more tracks than there are track ids")));
+}
+
+#[test]
 fn an_unknown_codec_leaves_the_other_tracks_alone() {
     let body = b"\x95\x21abcd\x00\0\0\x01xOpus\x01\0\0\x01y";
     let frames = parse_body(TagType::Audio, AT, Bytes::from_static(body)).expect("one track is known");
