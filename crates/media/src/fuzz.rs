@@ -3,7 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
-use crate::{Timestamp, TrackId};
+use crate::nalu::{self, NalFormat};
+use crate::{
+    AudioCodec, Codec, ParameterSets, Timestamp, TrackId, TrackInfo, VideoCodec, aac, adts, describe,
+    describe_frame, opus,
+};
 
 /// A body that parses can be written and parses to the same frames; payloads never exceed what came in.
 ///
@@ -57,6 +61,125 @@ pub fn flv_metadata(data: &[u8]) {
     }
 }
 
+/// A record gives facts that can be true and parameter sets that survive being written into a new record.
+pub fn h264_config(data: &[u8]) {
+    nal_config(VideoCodec::H264, data);
+    let sets = ParameterSets::of_config(VideoCodec::H264, &Bytes::copy_from_slice(data));
+    let Some(record) = sets.to_avcc() else { return };
+    assert_eq!(ParameterSets::of_config(VideoCodec::H264, &record), sets);
+    assert_eq!(NalFormat::of_config(VideoCodec::H264, &record).length_size(), 4);
+    describes_plausibly(Codec::Video(VideoCodec::H264), &record);
+}
+
+/// A record gives facts that can be true.
+pub fn hevc_config(data: &[u8]) {
+    nal_config(VideoCodec::Hevc, data);
+    let sets = ParameterSets::of_config(VideoCodec::Hevc, &Bytes::copy_from_slice(data));
+    let found = [&sets.vps, &sets.sps, &sets.pps].into_iter().flatten();
+    assert!(found.map(Bytes::len).sum::<usize>() <= data.len());
+}
+
+/// A record gives facts that can be true.
+pub fn vvc_config(data: &[u8]) {
+    nal_config(VideoCodec::Vvc, data);
+}
+
+/// A record gives facts that can be true.
+pub fn av1_config(data: &[u8]) {
+    describes_plausibly(Codec::Video(VideoCodec::Av1), data);
+}
+
+/// A record gives facts that can be true.
+pub fn vpx_config(data: &[u8]) {
+    describes_plausibly(Codec::Video(VideoCodec::Vp8), data);
+    describes_plausibly(Codec::Video(VideoCodec::Vp9), data);
+}
+
+/// A configuration gives facts that can be true; its core and that of an ADTS header survive being written.
+pub fn aac_config(data: &[u8]) {
+    describes_plausibly(Codec::Audio(AudioCodec::Aac), data);
+    let parsed = aac::AudioSpecificConfig::parse(data).ok().map(|config| config.core);
+    let payload = Bytes::copy_from_slice(data);
+    let frames: Vec<_> = adts::frames(&payload).collect();
+    assert!(frames.iter().map(|frame| frame.payload.len()).sum::<usize>() <= data.len());
+    for core in frames.into_iter().map(|frame| frame.core).chain(parsed) {
+        let Some(config) = core.to_config() else { continue };
+        let again = aac::AudioSpecificConfig::parse(&config).expect("what was written parses");
+        assert_eq!(again.core, core);
+    }
+}
+
+/// Headers of Opus and FLAC give facts that can be true.
+pub fn audio_config(data: &[u8]) {
+    describes_plausibly(Codec::Audio(AudioCodec::Opus), data);
+    describes_plausibly(Codec::Audio(AudioCodec::Flac), data);
+}
+
+/// A frame of any codec gives facts that can be true.
+pub fn frame_header(data: &[u8]) {
+    let video = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Av1, VideoCodec::Vp8, VideoCodec::Vp9];
+    let audio = [AudioCodec::Opus, AudioCodec::Mp3, AudioCodec::Ac3, AudioCodec::Eac3];
+    for codec in video.map(Codec::Video).into_iter().chain(audio.map(Codec::Audio)) {
+        if let Ok(info) = describe_frame(codec, data) {
+            assert_plausible(&info);
+        }
+    }
+    assert!(opus::packet_samples(data).is_none_or(|samples| (120..=5760).contains(&samples)));
+}
+
+/// Normalising a frame loses no unit, bounds its size, and changes nothing the second time.
+///
+/// The first byte chooses the codec and the size of lengths.
+pub fn nalu(data: &[u8]) {
+    let Some((&choice, frame)) = data.split_first() else { return };
+    let codec = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Vvc][usize::from(choice >> 2) % 3];
+    let mut record = [0xFF; 22];
+    record[if codec == VideoCodec::H264 { 4 } else { 21 }] = choice;
+    record[0] = if codec == VideoCodec::Vvc { 0xF8 | choice << 1 } else { 1 };
+    let (format, normal_format) = (NalFormat::of_config(codec, &record), NalFormat::new(codec));
+    assert_eq!(format.length_size(), usize::from(choice & 3) + 1);
+
+    let frame = Bytes::copy_from_slice(frame);
+    let normal = format.normalise(&frame);
+    assert!(normal.len() <= 3 * frame.len());
+    assert!(normal_format.units(&normal).eq(format.units(&frame)));
+    assert_eq!(normal_format.normalise(&normal).as_ptr(), normal.as_ptr());
+    assert_eq!(format.frame_kind(&frame).is_none(), normal_format.frame_kind(&normal).is_none());
+    ParameterSets::of_frame(format, &frame);
+}
+
+/// What holds for the record of any codec of NAL units.
+fn nal_config(codec: VideoCodec, data: &[u8]) {
+    describes_plausibly(Codec::Video(codec), data);
+    let config = Bytes::copy_from_slice(data);
+    let normal = nalu::normalise_config(codec, &config);
+    assert_eq!(nalu::normalise_config(codec, &normal), normal);
+    assert_eq!(NalFormat::of_config(codec, &normal).length_size(), 4);
+}
+
+fn describes_plausibly(codec: Codec, config: &[u8]) {
+    if let Ok(info) = describe(codec, config) {
+        assert_eq!(info.codec(), codec);
+        assert_plausible(&info);
+    }
+}
+
+/// Every fact is within the range its documentation promises.
+fn assert_plausible(info: &TrackInfo) {
+    match info {
+        TrackInfo::Video(info) => {
+            assert!(info.resolution.is_none_or(|size| size.width > 0 && size.height > 0), "{info:?}");
+            assert!(info.frame_rate.is_none_or(|rate| rate.is_finite() && rate > 0.0), "{info:?}");
+            assert!(info.bit_depth.is_none_or(|bits| (8..=16).contains(&bits)), "{info:?}");
+            assert!(info.max_reorder.is_none_or(|frames| frames <= 16), "{info:?}");
+        }
+        TrackInfo::Audio(info) => {
+            assert!(info.sample_rate != Some(0) && info.channels != Some(0), "{info:?}");
+            assert!(info.samples_per_frame != Some(0), "{info:?}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -65,8 +188,20 @@ mod tests {
 
     type Target = fn(&[u8]);
 
-    const TARGETS: &[(&str, Target)] =
-        &[("flv_body", flv_body), ("flv_file", flv_file), ("flv_metadata", flv_metadata)];
+    const TARGETS: &[(&str, Target)] = &[
+        ("flv_body", flv_body),
+        ("flv_file", flv_file),
+        ("flv_metadata", flv_metadata),
+        ("h264_config", h264_config),
+        ("hevc_config", hevc_config),
+        ("vvc_config", vvc_config),
+        ("av1_config", av1_config),
+        ("vpx_config", vpx_config),
+        ("aac_config", aac_config),
+        ("audio_config", audio_config),
+        ("frame_header", frame_header),
+        ("nalu", nalu),
+    ];
 
     #[test]
     fn findings_stay_fixed() {

@@ -7,6 +7,10 @@
 //! | AVC | ISO/IEC 14496-15 (`avcC`) and ITU-T H.264 |
 //! | HEVC | ISO/IEC 14496-15 (`hvcC`) and ITU-T H.265 |
 //! | AAC | ISO/IEC 14496-3 (`AudioSpecificConfig`) |
+//! | AV1 | AV1 Bitstream & Decoding Process Specification |
+//! | AV1 ISOBMFF | AV1 Codec ISO Media File Format Binding (`av1C`) |
+//! | VP9 | VP9 Bitstream & Decoding Process Specification |
+//! | AC-3 | ATSC A/52 |
 
 mod codec;
 mod codecs;
@@ -18,7 +22,8 @@ mod time;
 
 pub use codec::{AudioCodec, Codec, FourCc, VideoCodec};
 pub use codecs::{
-    AudioInfo, ChromaFormat, ConfigError, Resolution, TrackInfo, VideoInfo, describe, describe_frame,
+    AudioInfo, ChromaFormat, ConfigError, ParameterSets, Resolution, TrackInfo, VideoInfo, aac, adts,
+    describe, describe_frame, nalu, opus,
 };
 pub use frame::{Frame, FrameKind, MediaKind, TrackId};
 pub use time::{TimeDelta, Timestamp, Unwrapper};

@@ -144,7 +144,7 @@ impl VideoInfo {
         self.max_reorder.map(|frames| frames > 0)
     }
 
-    fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         Self {
             codec: self.codec,
             codec_string: self.codec_string.or(other.codec_string),
@@ -174,7 +174,7 @@ impl AudioInfo {
         }
     }
 
-    fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         Self {
             codec: self.codec,
             codec_string: self.codec_string.or(other.codec_string),
@@ -184,6 +184,26 @@ impl AudioInfo {
             channel_layout: self.channel_layout.or(other.channel_layout),
             bit_depth: self.bit_depth.or(other.bit_depth),
             samples_per_frame: self.samples_per_frame.or(other.samples_per_frame),
+        }
+    }
+}
+
+impl Resolution {
+    /// `None` if either side is 0.
+    pub(crate) const fn new(width: u32, height: u32) -> Option<Self> {
+        if width == 0 || height == 0 { None } else { Some(Self { width, height }) }
+    }
+}
+
+impl ChromaFormat {
+    /// From a `chroma_format_idc` (0–3).
+    pub(crate) const fn from_idc(idc: u32) -> Option<Self> {
+        match idc {
+            0 => Some(Self::Monochrome),
+            1 => Some(Self::Yuv420),
+            2 => Some(Self::Yuv422),
+            3 => Some(Self::Yuv444),
+            _ => None,
         }
     }
 }
