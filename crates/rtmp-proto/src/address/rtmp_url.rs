@@ -95,6 +95,28 @@ impl RtmpUrl {
         Self { app, tc_url, ..self.clone() }
     }
 
+    /// The same stream at another `tcUrl`, as a redirect or a reconnect request names it. The stream's own name at the
+    /// end of `tc_url`, which some servers append, is not taken for a part of the application.
+    ///
+    /// # Errors
+    /// [`RtmpUrlError`] if `tc_url` is no absolute RTMP URL with an application.
+    pub fn moved_to(&self, tc_url: &str) -> Result<Self, RtmpUrlError> {
+        let target = Self::parse(tc_url)?;
+        let (path, _) = split_query(split_url(tc_url.trim()).1);
+        let (name, _) = split_query(&self.name_with_query);
+        let path = path.trim_matches('/');
+        let app = path.strip_suffix(name).and_then(|app| app.strip_suffix('/')).unwrap_or(path).to_owned();
+        let tc_url = self::tc_url(target.tls, &target.host, target.port, &app);
+        Ok(Self {
+            app,
+            tc_url,
+            name_with_query: self.name_with_query.clone(),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            ..target
+        })
+    }
+
     /// The URL for logs and messages: password and query values masked.
     pub fn redacted(&self) -> String {
         let scheme = if self.tls { "rtmps" } else { "rtmp" };

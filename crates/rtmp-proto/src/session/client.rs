@@ -10,8 +10,8 @@ use super::limits::Limits;
 use super::link::{Incoming, Link, Media};
 use super::server::PublishKind;
 use crate::{
-    Capabilities, ClientHandshake, Command, Error, HANDSHAKE_RANDOM_LEN, HandshakeKind, MessageStreamId,
-    Output, ReconnectRequest, UserControl,
+    Capabilities, ChunkClass, ClientHandshake, Command, Error, HANDSHAKE_RANDOM_LEN, HandshakeKind,
+    MessageStreamId, Output, ReconnectRequest, UserControl,
 };
 
 /// What a client session is made with.
@@ -46,7 +46,7 @@ impl ClientConfig {
             tc_url: tc_url.into(),
             flash_ver: "FMLE/3.0 (compatible; FMSc/1.0; Flumen)".to_owned(),
             publisher: false,
-            chunk_size: 4096,
+            chunk_size: ChunkClass::K64.bytes(),
             window: super::flow::DEFAULT_WINDOW,
             // Every server answers it; the digest kind proves nothing.
             handshake: HandshakeKind::Simple,

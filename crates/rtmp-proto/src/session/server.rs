@@ -10,9 +10,9 @@ use super::link::{Incoming, Link, Media, MediaType};
 use super::status::Status;
 use super::streams::{Playing, StreamState, Streams};
 use crate::{
-    BandwidthLimit, Capabilities, Command, ControlMessage, DecoderStats, Error, HANDSHAKE_RANDOM_LEN,
-    HandshakeKind, Limit, MessageStreamId, Misbehaviour, Output, ReconnectRequest, ServerHandshake,
-    UserControl,
+    BandwidthLimit, Capabilities, ChunkClass, Command, ControlMessage, DecoderStats, Error,
+    HANDSHAKE_RANDOM_LEN, HandshakeKind, Limit, MessageStreamId, Misbehaviour, Output, ReconnectRequest,
+    ServerHandshake, UserControl,
 };
 
 /// What a server session is made with.
@@ -35,7 +35,7 @@ impl Default for ServerConfig {
         Self {
             limits: Limits::default(),
             window: super::flow::DEFAULT_WINDOW,
-            chunk_size: 4096,
+            chunk_size: ChunkClass::K64.bytes(),
             server_version: "FMS/3,5,7,7009".to_owned(),
             capabilities: Capabilities::forwarding(),
         }

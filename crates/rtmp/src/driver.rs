@@ -1,0 +1,248 @@
+//! The loop both roles share: bytes from the socket into a session, events out, output back to the socket.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use flumen_rtmp_proto::{
+    ChunkClass, ChunkSizer, ChunkSizing, ClientEvent, ClientSession, Output, ServerEvent, ServerSession,
+};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
+
+use crate::stream::Stream;
+use crate::{Direction, Error, Tap};
+
+/// Room made for one read. A chunk of the usual sizes fits; more would sit unused in ten thousand idle connections.
+const READ_SIZE: usize = 16 * 1024;
+
+/// Pieces handed to one vectored write. Linux takes up to 1,024; a batch seldom has more than this.
+const MAX_SLICES: usize = 64;
+
+/// How much of a client's media is cut into chunks ahead of the socket. What is still uncut can be overtaken by audio and
+/// takes a new chunk size, so this is little: two of the largest chunks.
+const CUT_AHEAD: usize = 128 * 1024;
+
+/// How often the kernel is asked about the path: often enough to follow a radio link, rare enough to cost nothing.
+const PATH_SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the driver needs of a session of either role.
+pub(crate) trait Session {
+    type Event;
+    /// Moves what the session has queued into `output`.
+    fn refill(&mut self, _output: &mut Output) {}
+    fn advance(
+        &mut self,
+        now: Duration,
+        input: &mut BytesMut,
+        output: &mut Output,
+    ) -> Result<Option<Self::Event>, flumen_rtmp_proto::Error>;
+}
+
+impl Session for ServerSession {
+    type Event = ServerEvent;
+    fn advance(
+        &mut self,
+        now: Duration,
+        input: &mut BytesMut,
+        output: &mut Output,
+    ) -> Result<Option<ServerEvent>, flumen_rtmp_proto::Error> {
+        self.next_event(now, input, output)
+    }
+}
+
+impl Session for ClientSession {
+    type Event = ClientEvent;
+    fn advance(
+        &mut self,
+        now: Duration,
+        input: &mut BytesMut,
+        output: &mut Output,
+    ) -> Result<Option<ClientEvent>, flumen_rtmp_proto::Error> {
+        self.next_event(now, input, output)
+    }
+
+    fn refill(&mut self, output: &mut Output) {
+        ClientSession::refill(self, CUT_AHEAD, output);
+    }
+}
+
+/// How a connection got on.
+pub enum Progress<E> {
+    /// The peer did something.
+    Event(E),
+    /// All that waited is written.
+    Drained,
+    /// The peer has closed.
+    Closed,
+}
+
+/// A session on a socket.
+pub(crate) struct Driver<S> {
+    pub(crate) session: S,
+    pub(crate) output: Output,
+    stream: Stream,
+    input: BytesMut,
+    epoch: Instant,
+    last_received: Instant,
+    /// Since when the socket has refused to take what waits; `None` while it takes everything.
+    blocked_since: Option<Instant>,
+    sizer: ChunkSizer,
+    path_sampled_at: Instant,
+    tap: Option<Tap>,
+}
+
+impl<S: Session> Driver<S> {
+    pub(crate) fn new(stream: Stream, session: S, tap: Option<Tap>) -> Self {
+        let now = Instant::now();
+        Self {
+            session,
+            output: Output::new(),
+            stream,
+            input: BytesMut::new(),
+            epoch: now,
+            last_received: now,
+            blocked_since: None,
+            sizer: ChunkSizer::new(ChunkSizing::default()),
+            path_sampled_at: now,
+            tap,
+        }
+    }
+
+    /// The next event, writing what waits meanwhile; `None` when the peer has closed. Nothing is lost if the future
+    /// is dropped.
+    pub(crate) async fn next_event(&mut self) -> Result<Option<S::Event>, Error> {
+        loop {
+            match self.progress().await? {
+                Progress::Event(event) => return Ok(Some(event)),
+                Progress::Drained => {}
+                Progress::Closed => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits until there is an event or all that waited is written. Nothing is lost if the future is dropped.
+    pub(crate) async fn progress(&mut self) -> Result<Progress<S::Event>, Error> {
+        let mut waits = !self.output.is_empty();
+        loop {
+            let now = self.epoch.elapsed();
+            if let Some(event) = self.session.advance(now, &mut self.input, &mut self.output)? {
+                return Ok(Progress::Event(event));
+            }
+            waits |= !self.output.is_empty();
+            self.release_input();
+            match poll_fn(|cx| self.poll_io(cx, waits)).await? {
+                None => return Ok(Progress::Drained),
+                Some(0) => return Ok(Progress::Closed),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Writes everything that waits.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_write_out(cx)).await?;
+        Ok(())
+    }
+
+    /// Writes everything that waits, and then tells the peer that nothing more comes.
+    pub(crate) async fn shutdown(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        self.stream.shutdown().await?;
+        Ok(())
+    }
+
+    /// How long nothing has come from the peer.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.last_received.elapsed()
+    }
+
+    /// How long the peer has not taken what waits for it.
+    pub(crate) fn blocked_for(&self) -> Duration {
+        self.blocked_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// Looks at the path, at most every [`PATH_SAMPLE_INTERVAL`]; the chunk size to change to, if it should change.
+    pub(crate) fn new_chunk_class(&mut self) -> Option<ChunkClass> {
+        if self.path_sampled_at.elapsed() < PATH_SAMPLE_INTERVAL {
+            return None;
+        }
+        self.path_sampled_at = Instant::now();
+        let sample = crate::tcp_info::sample(self.stream.tcp())?;
+        self.sizer.observe(self.epoch.elapsed(), sample)
+    }
+
+    /// Gives an emptied read buffer back: an idle connection holds none.
+    fn release_input(&mut self) {
+        if self.input.is_empty() && self.input.capacity() > 0 {
+            self.input = BytesMut::new();
+        }
+    }
+
+    /// Writes what waits and reads what comes, whichever is possible. Ready with the number of bytes read, or with
+    /// `None` once everything is written, if the caller `waits` for that.
+    fn poll_io(&mut self, cx: &mut Context<'_>, waits: bool) -> Poll<io::Result<Option<usize>>> {
+        let written = self.poll_write_out(cx)?;
+        if waits && written.is_ready() {
+            return Poll::Ready(Ok(None));
+        }
+        self.poll_read_in(cx).map_ok(Some)
+    }
+
+    fn poll_read_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_read_ready(cx))?;
+        self.input.reserve(READ_SIZE);
+        let before = self.input.len();
+        let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
+        self.last_received = Instant::now();
+        if let Some(tap) = &mut self.tap {
+            tap(Direction::In, &self.input[before..]);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.session.refill(&mut self.output);
+            if self.output.is_empty() {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = self.output.io_slices(&mut slices);
+            match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..filled]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    if let Some(tap) = &mut self.tap {
+                        tap_written(tap, &slices[..filled], written);
+                    }
+                    self.output.advance(written);
+                    self.blocked_since = None;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.blocked_since.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                }
+            }
+        }
+        // TLS may hold an encrypted rest; a plain socket has nothing to flush.
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+}
+
+/// Shows `tap` the first `written` bytes of `slices`.
+fn tap_written(tap: &mut Tap, slices: &[IoSlice<'_>], mut written: usize) {
+    for slice in slices {
+        let seen = slice.len().min(written);
+        tap(Direction::Out, &slice[..seen]);
+        written -= seen;
+    }
+}

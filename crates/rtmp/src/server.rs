@@ -1,0 +1,178 @@
+//! The server's side: a listener and its connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flumen_rtmp_proto::{Output, ServerConfig, ServerEvent, ServerSession};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::driver::{Driver, Progress};
+use crate::stream::{SocketOptions, Stream};
+use crate::{Error, Tap};
+
+/// Waits for RTMP or RTMPS connections on one address.
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<TlsAcceptor>,
+    options: SocketOptions,
+}
+
+impl Listener {
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        Ok(Self { tcp, tls: None, options: SocketOptions::default() })
+    }
+
+    /// Speaks TLS on every connection. A resolver inside `config` may change the certificate while listening.
+    pub fn with_tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(TlsAcceptor::from(config));
+        self
+    }
+
+    /// Sets up the sockets differently.
+    pub fn with_options(mut self, options: SocketOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Where it listens; tells the port that was chosen for port 0.
+    ///
+    /// # Errors
+    /// When the system does not know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// The next connection. It has not said anything yet: [`Incoming::establish`] belongs into its own task.
+    ///
+    /// # Errors
+    /// When the system cannot accept now, most likely because too many files are open. Wait a little and go on.
+    pub async fn accept(&self) -> io::Result<Incoming> {
+        let (tcp, remote) = self.tcp.accept().await?;
+        Ok(Incoming { tcp, remote, tls: self.tls.clone(), options: self.options.clone() })
+    }
+}
+
+/// A connection that was accepted and has not been spoken to.
+pub struct Incoming {
+    tcp: TcpStream,
+    remote: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    options: SocketOptions,
+}
+
+impl Incoming {
+    /// The client's address.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Sets up the socket and TLS. The caller bounds the time; see [`Connection::next_event`] for what follows.
+    ///
+    /// # Errors
+    /// When the TLS handshake fails or the socket is gone.
+    pub async fn establish(self, config: ServerConfig, tap: Option<Tap>) -> Result<Connection, Error> {
+        self.options.apply(&self.tcp)?;
+        let stream = match self.tls {
+            None => Stream::Plain(self.tcp),
+            Some(acceptor) => Stream::Tls(Box::new(acceptor.accept(self.tcp).await?.into())),
+        };
+        let session = ServerSession::new(config, crate::random_bytes());
+        Ok(Connection { driver: Driver::new(stream, session, tap), remote: self.remote })
+    }
+}
+
+/// One client of the server.
+///
+/// A connection is used by one task: wait for [`next_event`](Self::next_event), answer through
+/// [`session`](Self::session), and wait again; waiting also writes what was answered.
+pub struct Connection {
+    driver: Driver<ServerSession>,
+    remote: SocketAddr,
+}
+
+impl Connection {
+    /// The client's address.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// The next thing the client does, or `None` when it has closed. What waits to be written is written meanwhile.
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the client breaks the protocol or a limit, or the socket fails.
+    pub async fn next_event(&mut self) -> Result<Option<ServerEvent>, Error> {
+        self.driver.next_event().await
+    }
+
+    /// Like [`next_event`](Self::next_event), but ends also when everything that waited is written: the moment for a
+    /// player's next batch.
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the client breaks the protocol or a limit, or the socket fails.
+    pub async fn progress(&mut self) -> Result<Progress<ServerEvent>, Error> {
+        self.driver.progress().await
+    }
+
+    /// The session, and the output that its answers go into.
+    pub fn session(&mut self) -> (&mut ServerSession, &mut Output) {
+        (&mut self.driver.session, &mut self.driver.output)
+    }
+
+    /// Bytes that wait to be written.
+    pub fn pending(&self) -> usize {
+        self.driver.output.len()
+    }
+
+    /// Writes what waits. Cancel safe.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        self.driver.flush().await
+    }
+
+    /// Writes what waits and closes the sending side.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn shutdown(&mut self) -> Result<(), Error> {
+        self.driver.shutdown().await
+    }
+
+    /// How long nothing has come from the client.
+    pub fn silent_for(&self) -> Duration {
+        self.driver.silent_for()
+    }
+
+    /// How long the client has not taken what waits for it; zero while it does.
+    pub fn blocked_for(&self) -> Duration {
+        self.driver.blocked_for()
+    }
+
+    /// How long the connection exists.
+    pub fn uptime(&self) -> Duration {
+        self.driver.uptime()
+    }
+
+    /// Looks at the path to the client now and then, and announces another chunk size when one would suit it better:
+    /// small chunks where a slow path would hold audio behind a key frame, large ones where they save work.
+    ///
+    /// Call it between batches; most calls do nothing.
+    pub fn adapt_chunk_size(&mut self) {
+        if let Some(class) = self.driver.new_chunk_class() {
+            self.driver.session.set_chunk_size(class.bytes(), &mut self.driver.output);
+        }
+    }
+}
