@@ -1,0 +1,487 @@
+//! One name: its log, who publishes it and who reads it.
+//!
+//! ```text
+//!              publish                       connection lost, silent too long
+//!   Vacant ──────────────▶ OnAir, attached ──────────────────────────────────▶ OnAir, lost
+//!     ▲                        │      ▲                                          │     │
+//!     │   finish, stop, kick   │      └──────────── publish (resume) ────────────┘     │
+//!     └────────────────────────┴─────────────────────── the grace period is over ──────┘
+//! ```
+//!
+//! All state is behind one lock, held for pushing one frame or reading one batch and never across an await. Lock order:
+//! the hub's map of streams, then a stream.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use flumen_media::Frame;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::hub::{Context, Registry};
+use crate::info::{Counters, OnAirInfo, StreamInfo, StreamState, TrackBook};
+use crate::log::{Log, Mark};
+use crate::timeline::Timeline;
+use crate::{
+    CloseReason, Config, EndReason, PublishError, PublishRequest, StreamEvent, StreamId, StreamKey,
+    SubscribeError, SubscribeOptions,
+};
+
+/// How long readers may take to read the rest of a stream that has ended.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// One name of the hub. It exists while somebody publishes or reads it.
+#[derive(Debug)]
+pub(crate) struct Stream<E> {
+    pub(crate) key: StreamKey,
+    pub(crate) context: Arc<Context>,
+    registry: Weak<Registry<E>>,
+    state: Mutex<State<E>>,
+    pub(crate) wakers: Wakers,
+    /// Tells the supervisor, and those who wait to publish, that `phase` changed.
+    changed: watch::Sender<()>,
+}
+
+/// Where parked readers wait. A wake-up costs no memory, and nothing per reader while nobody is parked.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    /// Wakes with every packet.
+    pub(crate) every: Notify,
+    /// Wakes when [`Log::flushed`] moves.
+    pub(crate) video: Notify,
+}
+
+#[derive(Debug)]
+pub(crate) struct State<E> {
+    pub(crate) phase: Phase,
+    pub(crate) log: Log<E>,
+    pub(crate) counters: Counters,
+    /// How the last publication ended.
+    pub(crate) last_end: Option<EndReason>,
+    /// The hub is closed: readers end when they have read everything.
+    pub(crate) shutdown: bool,
+    subscribers: BTreeMap<&'static str, usize>,
+    /// When readers must have read the rest of the last publication.
+    drain_until: Option<Instant>,
+    /// Whether the supervisor's task runs.
+    supervised: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Nobody publishes.
+    Vacant,
+    /// A publication runs.
+    OnAir(Box<OnAir>),
+}
+
+/// A publication: from a publisher's start over its resumes to the end.
+#[derive(Debug)]
+pub(crate) struct OnAir {
+    pub(crate) id: StreamId,
+    started_at: Instant,
+    request: PublishRequest,
+    attachment: Attachment,
+    timeline: Timeline,
+    tracks: TrackBook,
+    /// A publisher has resumed and not sent anything yet.
+    resumed: bool,
+}
+
+#[derive(Debug)]
+enum Attachment {
+    Attached(Session),
+    Lost { until: Instant },
+}
+
+/// One publisher's time on a publication.
+#[derive(Debug)]
+struct Session {
+    id: u64,
+    closed: watch::Sender<Option<CloseReason>>,
+    last_push: Instant,
+    /// The longest recent pause between two frames; it fades.
+    pause: Duration,
+}
+
+/// Which readers a packet wakes: only those that wake with every packet, or those that wake with video too.
+#[derive(Clone, Copy, Debug)]
+enum Wakeup {
+    Every,
+    Video,
+}
+
+/// How a publisher left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Departure {
+    Finished,
+    Lost,
+}
+
+/// The answer to somebody who wants to publish.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    Granted {
+        session: u64,
+        closed: watch::Receiver<Option<CloseReason>>,
+        supervise: bool,
+    },
+    Refused(PublishError),
+    /// Ask again then, or when the stream changes.
+    Wait(Instant),
+}
+
+impl<E> Stream<E> {
+    pub(crate) fn new(key: StreamKey, context: Arc<Context>, registry: Weak<Registry<E>>) -> Self {
+        let state = State {
+            phase: Phase::Vacant,
+            log: Log::new(&context.config),
+            counters: Counters::default(),
+            last_end: None,
+            shutdown: false,
+            subscribers: BTreeMap::new(),
+            drain_until: None,
+            supervised: false,
+        };
+        let (wakers, changed) = (Wakers::default(), watch::Sender::new(()));
+        Self { key, context, registry, state: Mutex::new(state), wakers, changed }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<E>> {
+        self.state.lock()
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Nobody publishes and nobody reads: the hub can forget it.
+    pub(crate) fn is_unused(&self) -> bool {
+        let state = self.lock();
+        matches!(state.phase, Phase::Vacant) && state.subscribers.is_empty()
+    }
+
+    /// Takes the stream for a publisher, if it is free or its publisher is dead. `patience` is how long the publisher in
+    /// the way may still prove the opposite.
+    pub(crate) fn claim(&self, request: &PublishRequest, patience: Instant, now: Instant) -> Claim {
+        let config = &self.context.config;
+        let mut state = self.lock();
+        if let Phase::OnAir(on_air) = &mut state.phase {
+            let same = on_air.request.credential == request.credential;
+            if let Attachment::Attached(session) = &on_air.attachment
+                && !config.takeover
+            {
+                let quiet_at = session.quiet_at(config.silence, config.ghost_wait);
+                if !same || (quiet_at > now && patience <= now) {
+                    return Claim::Refused(PublishError::AlreadyPublished);
+                }
+                if quiet_at > now {
+                    return Claim::Wait(quiet_at.min(patience));
+                }
+            }
+            if same {
+                let (session, closed) = self.attach(on_air, request, now);
+                state.counters.resumed += 1;
+                drop(state);
+                self.announce_change();
+                return Claim::Granted { session, closed, supervise: false };
+            }
+            self.end(&mut state, EndReason::Superseded, Some(CloseReason::Superseded), now);
+        }
+        let claim = self.start(&mut state, request, now);
+        drop(state);
+        self.announce_change();
+        claim
+    }
+
+    /// Appends a frame; refuses it from a publisher that was closed.
+    pub(crate) fn push(&self, session: u64, frame: Frame, encodings: E) -> bool
+    where
+        E: Default,
+    {
+        let appended = self.lock().push(session, frame, encodings, Instant::now());
+        // Readers are woken when the lock is free again, or they would only wait for it.
+        match appended {
+            None => return false,
+            Some(Wakeup::Every) => {}
+            Some(Wakeup::Video) => self.wakers.video.notify_waiters(),
+        }
+        self.wakers.every.notify_waiters();
+        true
+    }
+
+    /// A publisher leaves; nothing happens if it was closed before.
+    pub(crate) fn depart(&self, session: u64, departure: Departure) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let Phase::OnAir(on_air) = &mut state.phase else { return };
+        if on_air.session(session).is_none() {
+            return;
+        }
+        match departure {
+            Departure::Finished => self.end(&mut state, EndReason::Finished, None, now),
+            Departure::Lost => self.interrupt(on_air, None, now),
+        }
+        drop(state);
+        self.announce_change();
+        self.release();
+    }
+
+    /// Ends the publication from outside. Says whether there was one.
+    pub(crate) fn close(&self, reason: EndReason, close: CloseReason) -> bool {
+        let mut state = self.lock();
+        state.shutdown |= reason == EndReason::Shutdown;
+        let was_on_air = matches!(state.phase, Phase::OnAir(_));
+        self.end(&mut state, reason, Some(close), Instant::now());
+        drop(state);
+        self.announce_change();
+        self.release();
+        was_on_air
+    }
+
+    /// Counts a reader out.
+    pub(crate) fn leave(&self, label: &'static str) {
+        let mut state = self.lock();
+        if let Some(count) = state.subscribers.get_mut(label) {
+            *count -= 1;
+            if *count == 0 {
+                state.subscribers.remove(label);
+            }
+        }
+        drop(state);
+        self.release();
+    }
+
+    pub(crate) fn info(&self) -> StreamInfo {
+        let state = self.lock();
+        let (stream_state, on_air) = match &state.phase {
+            Phase::Vacant => (StreamState::Waiting, None),
+            Phase::OnAir(on_air) => match on_air.attachment {
+                Attachment::Attached(_) => (StreamState::Live, Some(on_air.info())),
+                Attachment::Lost { .. } => (StreamState::Interrupted, Some(on_air.info())),
+            },
+        };
+        StreamInfo {
+            key: self.key.clone(),
+            state: stream_state,
+            on_air,
+            subscribers: state.subscribers.clone(),
+            log_bytes: state.log.bytes(),
+            counters: state.counters,
+        }
+    }
+
+    /// What time has brought: a silent publisher, the end of the grace period, the end of the time to read the rest. Says
+    /// when to look again, or nothing if there is no more to supervise.
+    fn tick(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.lock();
+        if let Phase::OnAir(on_air) = &mut state.phase {
+            let due = on_air.due(&self.context.config);
+            if now < due {
+                return Some(due);
+            }
+            match on_air.attachment {
+                Attachment::Attached(_) => {
+                    self.interrupt(on_air, Some(CloseReason::Idle), now);
+                    return Some(now + self.context.config.grace);
+                }
+                Attachment::Lost { .. } => self.end(&mut state, EndReason::Lost, None, now),
+            }
+            self.wake_all();
+        }
+        if state.drain_until.is_some_and(|until| until <= now) {
+            state.log.clear();
+            state.drain_until = None;
+        }
+        let next = state.drain_until;
+        state.supervised = next.is_some();
+        drop(state);
+        self.release();
+        next
+    }
+
+    fn attach(&self, on_air: &mut OnAir, request: &PublishRequest, now: Instant) -> (u64, Attached) {
+        if let Attachment::Attached(old) = &on_air.attachment {
+            tracing::info!(stream = %self.key, "superseded a silent publisher");
+            old.closed.send_replace(Some(CloseReason::Superseded));
+        }
+        let (session, closed) = Session::new(self.context.next_id(), now);
+        let id = session.id;
+        on_air.attachment = Attachment::Attached(session);
+        on_air.request = request.clone();
+        on_air.timeline.resume();
+        on_air.resumed = true;
+        self.context.tell(StreamEvent::Resumed { key: self.key.clone(), id: on_air.id });
+        (id, closed)
+    }
+
+    fn start(&self, state: &mut State<E>, request: &PublishRequest, now: Instant) -> Claim {
+        if !self.context.go_on_air() {
+            let limit = self.context.config.max_streams;
+            return Claim::Refused(PublishError::TooManyStreams { limit });
+        }
+        let (session, closed) = Session::new(self.context.next_id(), now);
+        let (id, session_id) = (StreamId(self.context.next_id()), session.id);
+        state.phase = Phase::OnAir(Box::new(OnAir {
+            id,
+            started_at: now,
+            request: request.clone(),
+            attachment: Attachment::Attached(session),
+            timeline: Timeline::default(),
+            tracks: TrackBook::default(),
+            resumed: false,
+        }));
+        self.context.settle(std::mem::take(&mut state.counters));
+        state.drain_until = None;
+        state.log.begin();
+        state.log.mark(Mark::Published(id), now);
+        self.context.tell(StreamEvent::Started { key: self.key.clone(), id });
+        let supervise = !std::mem::replace(&mut state.supervised, true);
+        Claim::Granted { session: session_id, closed, supervise }
+    }
+
+    fn interrupt(&self, on_air: &mut OnAir, close: Option<CloseReason>, now: Instant) {
+        if let Attachment::Attached(session) = &on_air.attachment {
+            session.closed.send_if_modified(|reason| {
+                *reason = close;
+                close.is_some()
+            });
+        }
+        on_air.attachment = Attachment::Lost { until: now + self.context.config.grace };
+        self.context.tell(StreamEvent::Interrupted { key: self.key.clone(), id: on_air.id });
+    }
+
+    fn end(&self, state: &mut State<E>, reason: EndReason, close: Option<CloseReason>, now: Instant) {
+        let Phase::OnAir(on_air) = std::mem::replace(&mut state.phase, Phase::Vacant) else { return };
+        if let Attachment::Attached(session) = &on_air.attachment {
+            session.closed.send_replace(close);
+        }
+        state.last_end = Some(reason);
+        state.log.mark(Mark::Unpublished(reason), now);
+        if state.subscribers.is_empty() {
+            state.log.clear();
+        } else {
+            state.drain_until = Some(now + DRAIN);
+        }
+        self.context.leave_air();
+        self.context.tell(StreamEvent::Ended { key: self.key.clone(), id: on_air.id, reason });
+    }
+
+    /// Wakes whoever may be waiting. For changes that are rare, unlike packets.
+    fn announce_change(&self) {
+        self.changed.send_replace(());
+        self.wake_all();
+    }
+
+    /// Wakes all parked readers.
+    fn wake_all(&self) {
+        self.wakers.every.notify_waiters();
+        self.wakers.video.notify_waiters();
+    }
+
+    fn release(&self) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.forget_unused(self);
+        }
+    }
+}
+
+impl<E> State<E> {
+    /// Counts a reader in, unless there are `limit`.
+    pub(crate) fn enter(&mut self, options: &SubscribeOptions, limit: usize) -> Result<(), SubscribeError> {
+        if !options.wait && matches!(self.phase, Phase::Vacant) {
+            return Err(SubscribeError::NotFound);
+        }
+        if self.subscribers.values().sum::<usize>() >= limit {
+            return Err(SubscribeError::TooManySubscribers { limit });
+        }
+        *self.subscribers.entry(options.label).or_default() += 1;
+        Ok(())
+    }
+}
+
+impl<E: Default> State<E> {
+    /// Appends a frame to the log; `None` if `session` is not the one that publishes.
+    fn push(&mut self, session: u64, mut frame: Frame, mut encodings: E, now: Instant) -> Option<Wakeup> {
+        let Phase::OnAir(on_air) = &mut self.phase else { return None };
+        on_air.session(session)?.touch(now);
+        let resumed = std::mem::take(&mut on_air.resumed);
+        if resumed {
+            on_air.tracks = TrackBook::default();
+            self.log.forget_tracks();
+        }
+        let repairs = on_air.timeline.place(&mut frame);
+        if repairs.composition {
+            encodings = E::default();
+        }
+        if resumed || repairs.rebased {
+            self.log.mark(Mark::Discontinuity, now);
+            self.counters.discontinuities += 1;
+        }
+        self.counters.count(&frame, repairs);
+        on_air.tracks.enter(&frame);
+        let flush = self.log.append(frame, encodings, now);
+        Some(if flush || resumed || repairs.rebased { Wakeup::Video } else { Wakeup::Every })
+    }
+}
+
+type Attached = watch::Receiver<Option<CloseReason>>;
+
+impl OnAir {
+    /// The session `id`, if it is the one that publishes.
+    fn session(&mut self, id: u64) -> Option<&mut Session> {
+        match &mut self.attachment {
+            Attachment::Attached(session) if session.id == id => Some(session),
+            _ => None,
+        }
+    }
+
+    /// When time changes something, if nobody else does.
+    fn due(&self, config: &Config) -> Instant {
+        match &self.attachment {
+            Attachment::Attached(session) => session.last_push + config.publish_timeout,
+            Attachment::Lost { until } => *until,
+        }
+    }
+
+    fn info(&self) -> OnAirInfo {
+        OnAirInfo {
+            id: self.id,
+            started_at: self.started_at,
+            protocol: self.request.protocol,
+            peer: self.request.peer.clone(),
+            tracks: self.tracks.tracks.clone(),
+            gop: self.tracks.gop,
+        }
+    }
+}
+
+impl Session {
+    fn new(id: u64, now: Instant) -> (Self, Attached) {
+        let (closed, receiver) = watch::channel(None);
+        (Self { id, closed, last_push: now, pause: Duration::ZERO }, receiver)
+    }
+
+    fn touch(&mut self, now: Instant) {
+        let pause = now - self.last_push;
+        self.pause = pause.max(self.pause - self.pause / 16);
+        self.last_push = now;
+    }
+
+    /// When it will have been silent for so long that it must be dead.
+    fn quiet_at(&self, silence: Duration, at_most: Duration) -> Instant {
+        self.last_push + (2 * self.pause).max(silence).min(at_most)
+    }
+}
+
+/// Does what time brings to a stream, until there is no more to wait for.
+pub(crate) async fn supervise<E>(stream: Weak<Stream<E>>, mut changed: watch::Receiver<()>) {
+    while let Some(next) = stream.upgrade().and_then(|stream| stream.tick(Instant::now())) {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            change = changed.changed() => if change.is_err() { return },
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Who may publish, and what becomes of who published before.
