@@ -49,7 +49,7 @@ pub(super) fn record_extension(sps: &[u8]) -> Vec<u8> {
 }
 
 /// What one SPS with its NAL header says; what stands before any damage stays known.
-fn describe_sps(sps: &[u8]) -> VideoInfo {
+pub(super) fn describe_sps(sps: &[u8]) -> VideoInfo {
     let mut info = VideoInfo::unknown(VideoCodec::H264);
     let _ = read_sps(&mut rbsp(sps), &mut info);
     info
