@@ -153,7 +153,66 @@ fn audio_goes_between_the_chunks_of_video_and_commands_keep_their_place() {
     assert!(queue.is_empty() && queue.queued() == 0);
 }
 
+/// What follows the handshake in every capture, with its name.
+fn captures() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/captures");
+    std::fs::read_dir(folder).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name()?.to_str()?.strip_suffix(".bin")?.to_owned();
+        Some((name, std::fs::read(path).unwrap().split_off(3073)))
+    })
+}
+
+#[test]
+fn foreign_chunks_decode_and_decode_again_as_ours() {
+    for (name, wire) in captures() {
+        crate::fuzz::chunk_decoder(&[&[7], &wire[..]].concat());
+        let mut decoder = ChunkDecoder::new(ChunkLimits::default());
+        let mut input = BytesMut::from(&wire[..]);
+        let mut count = 0;
+        while decoder.decode(&mut input).unwrap_or_else(|error| panic!("{name}: {error}")).is_some() {
+            count += 1;
+        }
+        assert!(count > 3, "{name}: {count} messages");
+        assert_eq!(decoder.stats().dropped_messages, 0, "{name}");
+    }
+}
+
+#[test]
+fn ffmpeg_repeats_an_extended_delta() {
+    let (_, wire) = captures().find(|(name, _)| name == "ffmpeg-5.1-publish-late.c2s").unwrap();
+    let mut decoder = ChunkDecoder::new(ChunkLimits::default());
+    let mut input = BytesMut::from(&wire[..]);
+    let mut video = Vec::new();
+    while let Some(message) = decoder.decode(&mut input).unwrap() {
+        if message.kind == V {
+            video.push((message.timestamp, message.payload.len()));
+        }
+    }
+    let pictures = [(16_800_000, 1212), (16_800_100, 24), (16_800_200, 56), (16_800_300, 63)];
+    assert_eq!(video, [&[(0, 48)], &pictures[..], &[(16_800_300, 5)]].concat());
+    assert_eq!(decoder.stats().extended_timestamps, ExtendedTimestamps::Repeated);
+}
+
 proptest! {
+    #[test]
+    fn damaged_chunks_do_no_harm(
+        messages in messages(),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..10),
+    ) {
+        let (mut encoder, mut output) = (ChunkEncoder::new(), Output::new());
+        output.put_slice(&[3]);
+        for message in &messages {
+            encoder.encode(message, &mut output).unwrap();
+        }
+        let mut wire = output.take();
+        for (index, byte) in damage {
+            let at = index.index(wire.len());
+            wire[at] = byte;
+        }
+        crate::fuzz::chunk_decoder(&wire);
+    }
+
     #[test]
     fn messages_survive_chunks_of_any_size_and_any_splitting(
         messages in messages(),
