@@ -130,6 +130,7 @@ impl Session {
 
     /// When it will have been silent for so long that it must be dead.
     pub(crate) fn quiet_at(&self, config: &Config) -> Instant {
-        self.last_push + (2 * self.pause).max(config.silence).min(config.ghost_wait)
+        let at_most = config.ghost_wait.max(config.silence);
+        self.last_push + (2 * self.pause).clamp(config.silence, at_most)
     }
 }

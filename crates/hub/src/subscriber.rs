@@ -41,7 +41,7 @@ pub enum StartAt {
     KeyFrame,
     /// With the next packet.
     LiveEdge,
-    /// At the oldest key frame in the log.
+    /// At the oldest key frame in the log. Needs [`Lag::Log`]: for [`Lag::Live`] that may be too far back.
     Oldest,
 }
 

@@ -116,6 +116,17 @@ async fn slow_slides_are_no_ghost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_wait_a_healthy_publisher_keeps_its_place_too() {
+    let hub = TestHub::new(Config { ghost_wait: Duration::ZERO, ..Config::default() });
+    let mut first = publish(&hub).await;
+    push(&mut first, [key_frame(0)]);
+    let (same, waited) = try_publish(&hub, "a").await;
+    assert_eq!((same.err(), waited), (Some(PublishError::AlreadyPublished), Duration::ZERO));
+    sleep(Duration::from_millis(500)).await;
+    assert!(try_publish(&hub, "a").await.0.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_that_wait_for_one_ghost_do_not_both_win() {
     let hub = hub();
     let mut ghost = publish(&hub).await;
