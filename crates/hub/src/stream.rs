@@ -321,11 +321,7 @@ impl<E> Stream<E> {
         let Phase::OnAir(on_air) = std::mem::replace(&mut state.phase, Phase::Vacant) else { return };
         state.last_end = Some(reason);
         state.log.mark(Mark::Unpublished(reason), now);
-        if state.subscribers.is_empty() {
-            state.log.clear();
-        } else {
-            state.drain_until = Some(now + DRAIN);
-        }
+        state.drain_until = Some(now + DRAIN);
         self.context.leave_air();
         self.context.tell(StreamEvent::Ended { key: self.key.clone(), id: on_air.id, reason });
     }

@@ -142,6 +142,23 @@ async fn video_that_stopped_is_no_starting_point() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gop_longer_than_the_log_is_kept() {
+    let hub = hub();
+    let mut publisher = publish(&hub).await;
+    push(&mut publisher, [audio(0), video_config(0), key_frame(0)]);
+    for n in 1..20 {
+        advance(Duration::from_secs(1)).await;
+        push(&mut publisher, [delta(n * 1_000)]);
+    }
+    let seen = read(&mut subscribe(&hub));
+    assert!(seen.starts_with("Sk V k0 d1000 "), "{seen}");
+    // With the next key frame, what is too old goes.
+    push(&mut publisher, [key_frame(20_000)]);
+    let oldest = SubscribeOptions { start: StartAt::Oldest, lag: Lag::Log, ..OPTIONS };
+    assert_eq!(read(&mut reader(&hub, oldest)), "Sk V k20000");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gop_larger_than_the_log_is_given_up() {
     let hub = TestHub::new(Config { ring_bytes: 10_000, ..Config::default() });
     let mut publisher = publish(&hub).await;

@@ -1,9 +1,11 @@
 //! One publisher and many readers on real threads.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::support::*;
 use crate::{Config, Counters, Event, Hub, Start, SubscribeOptions, Subscriber, Wake};
@@ -79,6 +81,41 @@ async fn every_reader_sees_every_packet_in_order() {
     };
     assert_eq!(totals, dropped, "nothing was repaired or dropped");
     assert!(hub.streams().is_empty());
+}
+
+/// Each packet is pushed while its reader is about to park: a wake-up that got lost would show as a wait without end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_wake_up_is_lost() {
+    let hub = hub();
+    let mut reader = subscribe(&hub);
+    let mut publisher = publish(&hub).await;
+    let seen = Arc::new(AtomicUsize::new(0));
+    let reading = tokio::spawn({
+        let seen = seen.clone();
+        async move {
+            let mut events = Vec::new();
+            while reader.next_batch(NO_LIMIT, &mut events).await.is_ok() {
+                let packets = events.drain(..).filter(|event| matches!(event, Event::Packet(_))).count();
+                seen.fetch_add(packets, Ordering::Release);
+            }
+        }
+    });
+    // On a thread of its own: on a worker it would take turns with the reader.
+    let pushing = tokio::task::spawn_blocking(move || {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for n in 0..20_000 {
+            // A little later each time, so that the push meets every step of the reader on its way to park.
+            (0..n % 100).for_each(|_| std::hint::spin_loop());
+            publisher.push(key_frame(n as i64), None).unwrap();
+            while seen.load(Ordering::Acquire) <= n {
+                assert!(Instant::now() < deadline, "packet {n} woke nobody");
+                std::thread::yield_now();
+            }
+        }
+    });
+    pushing.await.unwrap();
+    hub.close();
+    timeout(Duration::from_secs(60), reading).await.unwrap().unwrap();
 }
 
 /// Publishers and readers come and go on one key; nothing is left behind.
