@@ -130,6 +130,11 @@ impl AddAssign for Counters {
 }
 
 impl Counters {
+    /// Frames whose timestamps had to be repaired.
+    pub(crate) fn repairs(&self) -> u64 {
+        self.clamped + self.rebased + self.compositions
+    }
+
     pub(crate) fn count(&mut self, frame: &Frame, repairs: Repairs) {
         self.bytes_in += frame.payload.len() as u64;
         match frame.track.kind {

@@ -25,8 +25,8 @@ use crate::info::{Counters, StreamInfo, StreamState, TrackBook};
 use crate::log::{Log, Mark};
 use crate::on_air::{Attachment, Closed, OnAir, Session};
 use crate::{
-    CloseReason, EndReason, PublishError, PublishRequest, StreamEvent, StreamId, StreamKey, SubscribeError,
-    SubscribeOptions,
+    CloseReason, EndReason, PublishError, PublishRequest, Repairs, StreamEvent, StreamId, StreamKey,
+    SubscribeError, SubscribeOptions,
 };
 
 /// How long readers may take to read the rest of a stream that has ended.
@@ -174,7 +174,7 @@ impl<E> Stream<E> {
     where
         E: Default,
     {
-        let appended = self.lock().push(session, frame, encodings, Instant::now());
+        let appended = self.lock().push(&self.key, session, frame, encodings, Instant::now());
         // Readers are woken when the lock is free again, or they would only wait for it.
         match appended {
             None => return false,
@@ -361,7 +361,14 @@ impl<E> State<E> {
 
 impl<E: Default> State<E> {
     /// Appends a frame to the log; `None` if `session` is not the one that publishes.
-    fn push(&mut self, session: u64, mut frame: Frame, mut encodings: E, now: Instant) -> Option<Wakeup> {
+    fn push(
+        &mut self,
+        key: &StreamKey,
+        session: u64,
+        mut frame: Frame,
+        mut encodings: E,
+        now: Instant,
+    ) -> Option<Wakeup> {
         let Phase::OnAir(on_air) = &mut self.phase else { return None };
         on_air.session(session)?.touch(now);
         let resumed = std::mem::take(&mut on_air.resumed);
@@ -370,6 +377,9 @@ impl<E: Default> State<E> {
             self.log.forget_tracks();
         }
         let repairs = on_air.timeline.place(&mut frame);
+        if repairs != Repairs::default() && self.counters.repairs() == 0 {
+            tracing::warn!(stream = %key, track = ?frame.track, ?repairs, "timestamps need repair; counted from here");
+        }
         if repairs.composition {
             encodings = E::default();
         }
