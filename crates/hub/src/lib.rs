@@ -84,7 +84,6 @@ mod hub;
 mod info;
 mod key;
 mod log;
-mod on_air;
 mod packet;
 mod publisher;
 mod stream;

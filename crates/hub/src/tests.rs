@@ -1,7 +1,6 @@
 //! The hub from outside, in virtual time.
 
-pub(crate) mod support;
+mod support;
 
 mod publishing;
 mod reading;
-mod stress;

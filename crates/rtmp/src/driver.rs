@@ -27,6 +27,9 @@ const MAX_SLICES: usize = 64;
 /// takes a new chunk size, so this is little: two of the largest chunks.
 const CUT_AHEAD: usize = 128 * 1024;
 
+/// The reads that are acknowledged at once: handshake and commands up to the first media take about ten.
+const QUICK_ACKS: u8 = 16;
+
 /// How often the kernel is asked about the path: often enough to follow a radio link, rare enough to cost nothing.
 const PATH_SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -91,6 +94,8 @@ pub(crate) struct Driver<S> {
     last_received: Instant,
     /// Since when the socket has refused to take what waits; `None` while it takes everything.
     blocked_since: Option<Instant>,
+    /// Reads left that are acknowledged at once.
+    quick_acks: u8,
     sizer: ChunkSizer,
     path_sampled_at: Instant,
     tap: Option<Tap>,
@@ -107,6 +112,7 @@ impl<S: Session> Driver<S> {
             epoch: now,
             last_received: now,
             blocked_since: None,
+            quick_acks: QUICK_ACKS,
             sizer: ChunkSizer::new(ChunkSizing::default()),
             path_sampled_at: now,
             tap,
@@ -203,10 +209,22 @@ impl<S: Session> Driver<S> {
         let before = self.input.len();
         let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
         self.last_received = Instant::now();
+        self.acknowledge_quickly();
         if let Some(tap) = &mut self.tap {
             tap(Direction::In, &self.input[before..]);
         }
         Poll::Ready(Ok(read))
+    }
+
+    /// Clients that leave Nagle's algorithm on (FFmpeg, librtmp) wait for an acknowledgement between C2, `connect` and
+    /// each command; the kernel's usual delay of 40 ms for each adds up to a slow start.
+    fn acknowledge_quickly(&mut self) {
+        let Some(left) = self.quick_acks.checked_sub(1) else { return };
+        self.quick_acks = left;
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(self.stream.tcp()).set_tcp_quickack(true) {
+            tracing::debug!(%error, "cannot acknowledge at once");
+        }
     }
 
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,7 +4,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod encodings;
 pub mod file_watch;
 pub mod log;
+pub mod rtmp;
+pub mod serve;
 pub mod shutdown;
 pub mod tls;

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use smallvec::smallvec;
 
-use super::enhanced::{self, CODED_FRAMES, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config};
+use super::enhanced::{
+    self, CODED_FRAMES, MOD_EX, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config,
+};
 use super::{BodyHeader, Dialect, Error, Frames, SILENCE, take_u8};
 use crate::{AudioCodec, Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
@@ -38,6 +40,11 @@ pub(super) fn parse(dts: Timestamp, mut body: Bytes) -> Result<Frames, Error> {
         _ => (FrameKind::Key, body),
     };
     Ok(unless_empty_config(frame(Codec::Audio(codec), kind, dts, payload)).into_iter().collect())
+}
+
+/// See [`super::is_plain`].
+pub(super) fn is_plain(body: &[u8]) -> bool {
+    body.first().is_none_or(|first| first >> 4 != EX_HEADER || !matches!(first & 0x0F, MULTITRACK | MOD_EX))
 }
 
 /// AACAUDIODATA (FLV annex E.4.2.2).

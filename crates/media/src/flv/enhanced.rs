@@ -12,7 +12,7 @@ pub(super) const CODED_FRAMES: u8 = 1;
 pub(super) const SEQUENCE_END: u8 = 2;
 
 /// `ModEx` of both packet type enumerations.
-const MOD_EX: u8 = 7;
+pub(super) const MOD_EX: u8 = 7;
 /// `TimestampOffsetNano` of both ModEx enumerations.
 const TIMESTAMP_OFFSET_NANO: u8 = 0;
 const NANOS_PER_MILLI: i64 = 1_000_000;

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::enhanced::{self, CODED_FRAMES, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config};
+use super::enhanced::{
+    self, CODED_FRAMES, MOD_EX, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config,
+};
 use super::{BodyHeader, Dialect, Error, Frames, take_u8, take_u24};
 use crate::{Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId, VideoCodec};
 
@@ -43,6 +45,18 @@ pub(super) fn parse(dts: Timestamp, mut body: Bytes) -> Result<Frames, Error> {
     };
     let frame = Frame { track: TrackId::VIDEO, codec: Codec::Video(codec), kind, dts, cts, payload };
     Ok(unless_empty_config(frame).into_iter().collect())
+}
+
+/// See [`super::is_plain`].
+pub(super) fn is_plain(body: &[u8]) -> bool {
+    match body.first() {
+        Some(first) if first & EX_HEADER != 0 => !matches!(first & 0x0F, MULTITRACK | MOD_EX),
+        Some(first) => {
+            let codec = VideoCodec::from_flv_id(first & 0x0F);
+            matches!(codec, VideoCodec::H264 | VideoCodec::Legacy(_))
+        }
+        None => true,
+    }
 }
 
 /// AVCVIDEOPACKET (FLV annex E.4.3.2), which HEVC and AV1 borrowed before they had a FourCC.

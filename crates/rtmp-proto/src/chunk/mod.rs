@@ -4,7 +4,6 @@ mod decoder;
 mod encoder;
 mod header;
 mod interleaver;
-mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -75,8 +75,6 @@ pub(crate) enum Incoming {
     Command(MessageStreamId, Command),
     Media(Media),
     UserControl(UserControl),
-    /// A command that cannot be read. The chunks around it are whole, so the session may pass over it.
-    Malformed(Error),
 }
 
 /// The chunk layer of one connection, both directions.
@@ -90,8 +88,6 @@ pub(crate) struct Link {
     /// An aggregate message that is being taken apart.
     aggregate: Option<Aggregate>,
     commands: RateLimit,
-    /// Messages passed over.
-    ignored: u64,
 }
 
 impl Link {
@@ -103,7 +99,6 @@ impl Link {
             queue: Interleaver::new(),
             aggregate: None,
             commands: RateLimit::new(limits.commands_per_second),
-            ignored: 0,
         }
     }
 
@@ -113,10 +108,6 @@ impl Link {
 
     pub(crate) fn stats(&self) -> DecoderStats {
         self.decoder.stats()
-    }
-
-    pub(crate) fn ignored(&self) -> u64 {
-        self.ignored
     }
 
     /// Counts bytes that were read outside the chunk layer: the handshake.
@@ -177,7 +168,8 @@ impl Link {
             }
             MessageType::COMMAND_AMF0 | MessageType::COMMAND_AMF3 => {
                 self.charge(now)?;
-                Some(self.command(&message))
+                let command = Command::decode(message.kind, &message.payload)?;
+                Some(Incoming::Command(message.stream, command))
             }
             MessageType::AGGREGATE => {
                 self.aggregate = Some(Aggregate::new(message));
@@ -185,7 +177,7 @@ impl Link {
             }
             MessageType::USER_CONTROL => {
                 self.charge(now)?;
-                self.user_control(&message, output)
+                self.user_control(&message, output)?
             }
             _ => {
                 self.control(&message, output)?;
@@ -198,29 +190,13 @@ impl Link {
         if self.commands.allow(now) { Ok(()) } else { Err(Error::LimitExceeded(Limit::CommandRate)) }
     }
 
-    fn command(&mut self, message: &Message) -> Incoming {
-        match Command::decode(message.kind, &message.payload) {
-            Ok(command) => Incoming::Command(message.stream, command),
-            Err(error) => {
-                self.ignored += 1;
-                Incoming::Malformed(error)
-            }
+    fn user_control(&mut self, message: &Message, output: &mut Output) -> Result<Option<Incoming>, Error> {
+        let event = UserControl::decode(&message.payload)?;
+        if let UserControl::PingRequest(timestamp) = event {
+            self.put_user_control(UserControl::PingResponse(timestamp), output);
+            return Ok(None);
         }
-    }
-
-    /// Answers a ping. No event is worth a connection, so one that cannot be read is passed over.
-    fn user_control(&mut self, message: &Message, output: &mut Output) -> Option<Incoming> {
-        match UserControl::decode(&message.payload) {
-            Ok(UserControl::PingRequest(timestamp)) => {
-                self.put_user_control(UserControl::PingResponse(timestamp), output);
-                None
-            }
-            Ok(event) => Some(Incoming::UserControl(event)),
-            Err(_) => {
-                self.ignored += 1;
-                None
-            }
-        }
+        Ok(Some(Incoming::UserControl(event)))
     }
 
     /// Obeys a protocol control message. The chunk decoder has already obeyed Set Chunk Size and Abort; what is no
@@ -234,8 +210,7 @@ impl Link {
                     self.put_control(answer, output);
                 }
             }
-            Some(ControlMessage::SetChunkSize(_) | ControlMessage::Abort { .. }) => {}
-            None => self.ignored += 1,
+            Some(ControlMessage::SetChunkSize(_) | ControlMessage::Abort { .. }) | None => {}
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod serve;
 mod settings;
 
 use std::ffi::OsString;
@@ -39,6 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server
+    Serve(serve::Args),
     /// Show, check or describe the settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -49,6 +52,7 @@ enum Command {
 /// at run time, 2 bad usage or bad settings.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Cli::try_parse_from(arguments) {
+        Ok(Cli { command: Command::Serve(arguments) }) => serve::run(arguments),
         Ok(Cli { command: Command::Config(arguments) }) => config::run(arguments),
         Ok(Cli { command: Command::Completions(arguments) }) => completions::run(arguments),
         Err(error) => return usage(&error),

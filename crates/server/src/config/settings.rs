@@ -162,7 +162,7 @@ pub struct Log {
     pub level: LogFilter,
     /// Form of a log line.
     pub format: LogFormat,
-    /// Folder for traces, one file per traced connection with the bytes it received and sent; `off` for none. Passwords and tokens of clients are in there.
+    /// Folder for traces, two files per traced connection: the bytes it received (`.c2s.bin`) and sent (`.s2c.bin`); `off` for none. Passwords and tokens of clients are in there.
     #[serde(with = "AsText::<Option<PathBuf>>")]
     #[schemars(extend("x-live" = true))]
     pub trace_dir: Option<PathBuf>,

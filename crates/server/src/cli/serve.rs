@@ -1,0 +1,55 @@
+//! `flumen serve`.
+
+use anyhow::Context;
+use tracing::warn;
+
+use super::SettingsArgs;
+use crate::config::ConfigWatcher;
+use crate::log::Logger;
+use crate::serve::serve;
+use crate::shutdown::Shutdown;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
+    let sources = arguments.settings.into_sources();
+    let loaded = sources.load()?;
+    let logger = Logger::start(&loaded.settings.log)?;
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        shutdown.on_signals().context("cannot listen for signals")?;
+        let watcher = ConfigWatcher::new(sources, loaded).context("cannot watch the settings file")?;
+        let settings = watcher.subscribe();
+        tokio::spawn(watcher.run());
+        let mut changes = settings.clone();
+        tokio::select! {
+            outcome = serve(settings, shutdown) => outcome,
+            never = async {
+                while changes.changed().await.is_ok() {
+                    logger.set_level(&changes.borrow_and_update().log.level);
+                }
+                std::future::pending().await
+            } => never,
+        }
+    });
+    // Whoever has not finished in time is not waited for again.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Every connection is a file: takes as many as the system gives without asking anybody.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+}

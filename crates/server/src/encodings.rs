@@ -1,0 +1,135 @@
+//! What readers of a stream share: each packet's bodies and chunks, made once by whoever needs them first.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use flumen_media::flv::{self, Dialect, TagType};
+use flumen_media::{Frame, MediaKind};
+use flumen_rtmp::proto::{ChunkClass, Media, MediaType, MessageStreamId, SharedForm, shared_chunks};
+
+/// The hub of this server.
+pub type Hub = flumen_hub::Hub<Encodings>;
+
+/// The message stream whose chunks are shared. Every client that creates one stream, so nearly all, plays on it.
+const SHARED_STREAM: MessageStreamId = MessageStreamId(1);
+
+/// The encodings of one packet.
+#[derive(Debug, Default)]
+pub struct Encodings {
+    /// The body that every player reads.
+    plain: OnceLock<Bytes>,
+    /// The body that tells the track and the nanoseconds, where it differs from `plain`.
+    full: OnceLock<Bytes>,
+    /// The chunks of the body on [`SHARED_STREAM`], for each chunk size.
+    chunks: [OnceLock<Bytes>; ChunkClass::ALL.len()],
+}
+
+impl Encodings {
+    /// The encodings of a frame that came alone in `body`, if players may get that body as it is.
+    pub fn published(tag: TagType, body: Bytes) -> Self {
+        let encodings = Self::default();
+        if flv::is_plain(tag, &body) {
+            // A fresh cell takes any value.
+            let _ = encodings.plain.set(body);
+        }
+        encodings
+    }
+
+    /// The FLV body of `frame` for a reader that understands `dialect`, or `None` if the frame is of a track that such a
+    /// reader knows nothing of.
+    pub fn body(&self, frame: &Frame, dialect: Dialect) -> Option<&Bytes> {
+        if !dialect.multitrack && frame.track.index != 0 {
+            return None;
+        }
+        let cell = if says_more(frame, dialect) { &self.full } else { &self.plain };
+        let dialect = if says_more(frame, dialect) { Dialect::FULL } else { Dialect::PLAIN };
+        Some(cell.get_or_init(|| flv::encode_body(frame, dialect).1))
+    }
+
+    /// The RTMP chunks of `frame` for a player, or `None` if they are not the player's: its form is not a shared one, or
+    /// it knows nothing of the frame's track.
+    pub fn chunks(&self, frame: &Frame, dialect: Dialect, form: SharedForm) -> Option<&Bytes> {
+        if form.stream != SHARED_STREAM || (says_more(frame, Dialect::FULL) && dialect != Dialect::FULL) {
+            return None;
+        }
+        let class = ChunkClass::ALL.iter().position(|class| class.bytes() == form.chunk_size)?;
+        let cell = &self.chunks[class];
+        if let Some(chunks) = cell.get() {
+            return Some(chunks);
+        }
+        let media = media(frame, self.body(frame, dialect)?, form.stream);
+        let chunks = shared_chunks(&media.into_message(), form.chunk_size).ok()?;
+        Some(cell.get_or_init(|| chunks))
+    }
+}
+
+/// The RTMP message that carries `frame` as `body`.
+pub fn media(frame: &Frame, body: &Bytes, stream: MessageStreamId) -> Media {
+    let kind = match frame.track.kind {
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio => MediaType::Audio,
+        MediaKind::Data => MediaType::Data,
+    };
+    Media { stream, kind, timestamp: frame.dts.to_wire(), payload: body.clone() }
+}
+
+/// Whether `frame` has something to tell in `dialect` that the plain body cannot.
+fn says_more(frame: &Frame, dialect: Dialect) -> bool {
+    (dialect.multitrack && frame.track.index != 0) || (dialect.nanos && frame.dts.as_nanos() % 1_000_000 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flumen_media::{Codec, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
+
+    const FORM: SharedForm = SharedForm { stream: SHARED_STREAM, chunk_size: 65_536 };
+
+    fn frame(index: u8, dts: Timestamp) -> Frame {
+        Frame {
+            track: TrackId { index, ..TrackId::VIDEO },
+            codec: Codec::Video(VideoCodec::H264),
+            kind: FrameKind::Key,
+            dts,
+            cts: TimeDelta::ZERO,
+            payload: Bytes::from_static(b"payload"),
+        }
+    }
+
+    #[test]
+    fn the_published_body_is_what_players_get() {
+        let body = Bytes::from_static(&[0x17, 1, 0, 0, 0, 1, 2, 3]);
+        let encodings = Encodings::published(TagType::Video, body.clone());
+        let given = encodings.body(&frame(0, Timestamp::ZERO), Dialect::FULL).expect("the default track");
+        assert_eq!(given.as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn chunks_are_made_once_per_chunk_size() {
+        let encodings = Encodings::default();
+        let frame = frame(0, Timestamp::from_millis(40));
+        let first = encodings.chunks(&frame, Dialect::PLAIN, FORM).expect("shared").as_ptr();
+        assert_eq!(encodings.chunks(&frame, Dialect::FULL, FORM).expect("shared").as_ptr(), first);
+        let other = SharedForm { chunk_size: 4096, ..FORM };
+        assert_ne!(encodings.chunks(&frame, Dialect::PLAIN, other).expect("shared").as_ptr(), first);
+        let odd = SharedForm { chunk_size: 5000, ..FORM };
+        assert!(encodings.chunks(&frame, Dialect::PLAIN, odd).is_none());
+    }
+
+    #[test]
+    fn a_player_without_multitrack_gets_the_default_track_only() {
+        let encodings = Encodings::default();
+        assert!(encodings.body(&frame(1, Timestamp::ZERO), Dialect::PLAIN).is_none());
+        assert!(encodings.body(&frame(1, Timestamp::ZERO), Dialect::FULL).is_some());
+    }
+
+    #[test]
+    fn nanoseconds_go_only_to_who_asks_for_them() {
+        let encodings = Encodings::default();
+        let frame = frame(0, Timestamp::from_nanos(1));
+        let plain = encodings.body(&frame, Dialect::PLAIN).expect("the default track").len();
+        let full = encodings.body(&frame, Dialect::FULL).expect("the default track").len();
+        assert!(full > plain);
+        assert!(encodings.chunks(&frame, Dialect::PLAIN, FORM).is_none(), "the shared ones tell nanoseconds");
+    }
+}

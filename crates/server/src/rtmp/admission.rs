@@ -1,0 +1,169 @@
+//! Who may connect, and what a client's address means.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flumen_hub::{Credential, InvalidKey, StreamKey};
+use flumen_rtmp::proto::adobe_auth::{Authenticator, Challenge};
+use flumen_rtmp::proto::{ConnectRequest, StreamAddress};
+use parking_lot::Mutex;
+
+use crate::config::{Limits, Rtmp};
+
+/// A connection that was refused: what the client is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused(pub(super) String);
+
+/// Judges logins. One for all connections, because a client answers a challenge on a new one.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    authenticator: Mutex<Authenticator>,
+}
+
+impl Logins {
+    /// Lets a client in if nobody has to log in, or it proved to know a password. Gives the user's name.
+    pub(super) fn admit(
+        &self,
+        settings: &Rtmp,
+        request: &ConnectRequest,
+        uptime: Duration,
+        random: [u8; Challenge::RANDOM_LEN],
+    ) -> Result<Option<String>, Refused> {
+        if settings.users.is_empty() {
+            return Ok(None);
+        }
+        let address = StreamAddress::resolve(&request.tc_url, &request.app, "");
+        let password = |user: &str| settings.users.get(user).map(|secret| secret.reveal().to_owned());
+        let judged = self.authenticator.lock().check(&address.params, uptime, random, password);
+        judged.map(Some).map_err(|rejection| Refused(rejection.to_string()))
+    }
+}
+
+/// The stream a client means, and what it proves to be the same client with next time.
+pub(super) fn resolve(
+    request: &ConnectRequest,
+    user: Option<&str>,
+    name: &str,
+) -> Result<(StreamKey, Credential), InvalidKey> {
+    let address = StreamAddress::resolve(&request.tc_url, &request.app, name);
+    let key = address.key().parse()?;
+    Ok((key, credential(&address, user)))
+}
+
+/// The query and the user, as far as they tell who it is. Where a client shows nothing, all are the same.
+fn credential(address: &StreamAddress, user: Option<&str>) -> Credential {
+    // The login's part of the query differs with each connection, and OBS appends its multitrack id to it.
+    const PASSING: [&str; 6] = ["authmod", "user", "challenge", "response", "opaque", "clientConfigId"];
+    let mut shown: Vec<String> = address
+        .params
+        .iter()
+        .filter(|(name, _)| !PASSING.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    shown.extend(user.map(|user| format!("\0{user}")));
+    shown.sort_unstable();
+    if shown.is_empty() { Credential::open() } else { Credential::new(shown.join("&")) }
+}
+
+/// Counts open connections, all and by address.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    open: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// A counted connection; dropping it counts it out.
+#[derive(Debug)]
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    address: IpAddr,
+    refusal: Option<Refused>,
+}
+
+/// How many connections over the limit are told so; what comes beyond is closed without a word.
+const TOLD: u32 = 64;
+
+impl Gate {
+    /// Counts a connection in. A connection over a limit gets a [`Pass`] with a refusal, to be told; far over it, none.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Pass> {
+        let mut open = self.open.lock();
+        let all: u32 = open.values().sum();
+        let here = open.get(&address).copied().unwrap_or(0);
+        let over = |limit: Option<std::num::NonZeroU32>, count: u32| {
+            limit.map_or(0, |limit| (count + 1).saturating_sub(limit.get()))
+        };
+        let (over_all, over_here) = (over(limits.connections, all), over(limits.connections_per_ip, here));
+        if over_all.max(over_here) > TOLD {
+            return None;
+        }
+        let refusal = match (over_all, over_here) {
+            (0, 0) => None,
+            (0, _) => Some("too many connections from this address: close one and try again"),
+            _ => Some("the server has as many connections as it takes: try again later"),
+        };
+        *open.entry(address).or_default() += 1;
+        let refusal = refusal.map(|reason| Refused(reason.to_owned()));
+        Some(Pass { gate: self.clone(), address, refusal })
+    }
+}
+
+impl Pass {
+    /// Why the client must be turned away, if it must.
+    pub(super) fn refusal(&self) -> Option<&Refused> {
+        self.refusal.as_ref()
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut open = self.gate.open.lock();
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn a_full_server_says_so_and_then_goes_quiet() {
+        let gate = Arc::new(Gate::default());
+        let limits = Limits { connections: NonZeroU32::new(1), ..Limits::default() };
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let first = gate.enter(address, &limits).expect("room");
+        assert_eq!(first.refusal(), None);
+        let told: Vec<Pass> = std::iter::from_fn(|| gate.enter(address, &limits)).collect();
+        assert_eq!(told.len(), TOLD as usize);
+        assert!(told.iter().all(|pass| pass.refusal().is_some()));
+        drop((first, told));
+        assert!(gate.open.lock().is_empty(), "every pass counts itself out");
+        assert_eq!(gate.enter(address, &limits).expect("room again").refusal(), None);
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_the_room() {
+        let gate = Arc::new(Gate::default());
+        let limits = Limits { connections_per_ip: NonZeroU32::new(1), ..Limits::default() };
+        let pass = gate.enter([10, 0, 0, 1].into(), &limits);
+        assert!(gate.enter([10, 0, 0, 1].into(), &limits).expect("told").refusal().is_some());
+        assert!(gate.enter([10, 0, 0, 2].into(), &limits).expect("room").refusal().is_none());
+        drop(pass);
+    }
+
+    #[test]
+    fn credentials_are_what_stays_the_same_between_two_connections() {
+        let of = |name: &str, user| credential(&StreamAddress::resolve("rtmp://h/live", "live", name), user);
+        assert_eq!(of("s", None), Credential::open());
+        assert_eq!(of("s?token=a&clientConfigId=1", None), of("s?clientConfigId=2&token=a", None));
+        assert_ne!(of("s?token=a", None), of("s?token=b", None));
+        assert_eq!(of("s?user=ann&challenge=1", Some("ann")), of("s?user=ann&challenge=2", Some("ann")));
+        assert_ne!(of("s", Some("ann")), of("s", Some("bob")));
+    }
+}

@@ -1,0 +1,434 @@
+//! The story of one RTMP connection: established, connected, publishing or playing, gone.
+
+use std::future::{pending, poll_fn};
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use flumen_hub::{CloseReason, InvalidKey, PublishError, PublishRequest, SubscribeEnd, SubscribeError};
+use flumen_rtmp::proto::{
+    ChunkLimits, ConnectRequest, Limits, MediaType, MessageStreamId, PlayRequest,
+    PublishRequest as Publishing, ServerConfig, ServerEvent, Status,
+};
+use flumen_rtmp::{Connection, Error, Incoming, Progress};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{Span, debug, info};
+
+use super::Server;
+use super::admission::{Pass, resolve};
+use super::from_hub::Egress;
+use super::to_hub::Ingest;
+
+/// How often a connection is looked after: silence, chunk size, pings.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a client that was asked to reconnect may take until it has reached a key frame.
+const LEAVE_WITHIN: Duration = Duration::from_secs(4);
+
+/// Why a connection ended, where that is no failure.
+#[derive(Debug)]
+enum Ending {
+    /// The client closed it.
+    Closed,
+    /// The client was told no.
+    Refused,
+    /// The server goes away.
+    Shutdown,
+    /// The publisher was closed from the other side.
+    Unpublished(CloseReason),
+    /// The player fell behind too often, or its stream cannot be read any more.
+    Unplayed(SubscribeEnd),
+}
+
+/// Serves one connection to its end and says what became of it.
+pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass) {
+    info!("connected");
+    match run(server, incoming, pass).await {
+        Ok(Ending::Closed) => info!("closed"),
+        Ok(Ending::Refused) => info!("refused"),
+        Ok(Ending::Shutdown) => info!("closed: the server is shutting down"),
+        Ok(Ending::Unpublished(reason)) => info!(%reason, "closed"),
+        Ok(Ending::Unplayed(reason)) => info!(%reason, "closed"),
+        // How most players leave.
+        Err(Error::Io(error))
+            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+        {
+            info!("closed");
+        }
+        Err(error) => info!(reason = %error, "closed"),
+    }
+}
+
+async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Ending, Error> {
+    let limit = server.settings().limits.handshake_timeout;
+    let tap = server.tap(incoming.remote_addr());
+    let config = server_config(&server);
+    let arrived = timeout(limit, async {
+        let mut connection = incoming.establish(config, tap.clone().map(|tap| tap.boxed())).await?;
+        let request = connect_request(&mut connection).await?;
+        Ok::<_, Error>((connection, request))
+    });
+    let (mut connection, request) = match arrived.await.map_err(|_| Error::Timeout("the handshake"))?? {
+        (connection, Some(request)) => (connection, request),
+        (_, None) => return Ok(Ending::Closed),
+    };
+    let Some(user) = admit(&server, &mut connection, &request, &pass).await? else {
+        return Ok(Ending::Refused);
+    };
+    let client =
+        Client { server, connection, request, user, publishing: Vec::new(), playing: Vec::new(), tap };
+    client.run().await
+}
+
+fn server_config(server: &Server) -> ServerConfig {
+    let size = usize::try_from(server.settings().limits.message_size.as_u64()).unwrap_or(usize::MAX);
+    let chunk =
+        ChunkLimits { message_size: size, reassembly: size.saturating_mul(2), ..ChunkLimits::default() };
+    ServerConfig { limits: Limits { chunk, ..Limits::default() }, ..ServerConfig::default() }
+}
+
+/// Waits for `connect`; `None` if the client leaves before.
+async fn connect_request(connection: &mut Connection) -> Result<Option<ConnectRequest>, Error> {
+    while let Some(event) = connection.next_event().await? {
+        match event {
+            ServerEvent::HandshakeDone(kind) => debug!(?kind, "handshake"),
+            ServerEvent::Connect(request) => return Ok(Some(request)),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Answers `connect`. Gives the user who logged in, if any; the outer `None` means that the client was refused.
+async fn admit(
+    server: &Server,
+    connection: &mut Connection,
+    request: &ConnectRequest,
+    pass: &Pass,
+) -> Result<Option<Option<String>>, Error> {
+    debug!(
+        app = request.app,
+        client = request.flash_ver,
+        enhanced = request.capabilities.is_enhanced(),
+        "connect"
+    );
+    let user = match pass.refusal() {
+        Some(refused) => Err(refused.0.clone()),
+        None => server.log_in(request).map_err(|refused| refused.0),
+    };
+    let (session, output) = connection.session();
+    match user {
+        Ok(user) => {
+            session.accept_connect(output)?;
+            Ok(Some(user))
+        }
+        Err(reason) => {
+            session.reject_connect(Status::CONNECT_REJECTED, &reason, None, output)?;
+            connection.shutdown().await?;
+            Ok(None)
+        }
+    }
+}
+
+/// A connected client.
+struct Client {
+    server: Arc<Server>,
+    connection: Connection,
+    request: ConnectRequest,
+    user: Option<String>,
+    publishing: Vec<PublishingStream>,
+    playing: Vec<Egress>,
+    tap: Option<super::trace::TraceTap>,
+}
+
+struct PublishingStream {
+    id: MessageStreamId,
+    ingest: Ingest,
+    /// Resolves when the publisher is closed from the other side.
+    closed: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
+}
+
+impl Client {
+    async fn run(mut self) -> Result<Ending, Error> {
+        let shutdown = self.server.shutdown.clone();
+        let mut check_at = Instant::now() + CHECK_INTERVAL;
+        let mut leave_at: Option<Instant> = None;
+        loop {
+            let drained = self.connection.pending() == 0;
+            tokio::select! {
+                biased;
+                progress = self.connection.progress() => match progress? {
+                    Progress::Event(event) => {
+                        if let Some(ending) = self.on_event(event).await? {
+                            return self.end(ending).await;
+                        }
+                    }
+                    Progress::Drained => {}
+                    Progress::Closed => return Ok(Ending::Closed),
+                },
+                ready = ready(&mut self.playing), if drained => match ready {
+                    Ok(index) => self.send(index)?,
+                    Err(end) => return self.end(Ending::Unplayed(end)).await,
+                },
+                reason = closed(&mut self.publishing) => return self.end(Ending::Unpublished(reason)).await,
+                () = sleep_until(check_at) => {
+                    check_at = Instant::now() + CHECK_INTERVAL;
+                    self.check()?;
+                }
+                () = shutdown.requested(), if leave_at.is_none() => {
+                    if !self.ask_to_reconnect() {
+                        return self.end(Ending::Shutdown).await;
+                    }
+                    leave_at = Some(Instant::now() + LEAVE_WITHIN);
+                }
+                () = sleep_until(leave_at.unwrap_or(check_at)), if leave_at.is_some() => {
+                    return self.end(Ending::Shutdown).await;
+                }
+            }
+        }
+    }
+
+    async fn on_event(&mut self, event: ServerEvent) -> Result<Option<Ending>, Error> {
+        match event {
+            ServerEvent::Publish(request) => return self.publish(request).await,
+            ServerEvent::Play(request) => return self.play(request),
+            ServerEvent::Media(media) => {
+                if let Some(stream) = self.publishing.iter_mut().find(|known| known.id == media.stream) {
+                    return Ok(stream.ingest.push(media).err().map(Ending::Unpublished));
+                }
+            }
+            ServerEvent::Unpublish(id) => {
+                if let Some(index) = self.publishing.iter().position(|known| known.id == id) {
+                    info!("unpublished");
+                    self.publishing.swap_remove(index).ingest.finish();
+                }
+            }
+            ServerEvent::StopPlay(id) => {
+                if let Some(index) = self.playing.iter().position(|known| known.stream() == id) {
+                    info!("stopped playing");
+                    self.playing.swap_remove(index);
+                }
+            }
+            ServerEvent::Pause { stream, paused: false, .. } => return self.resume(stream),
+            ServerEvent::Receive { stream, kind: MediaType::Video, receive: true } => {
+                if let Some(player) = self.playing.iter_mut().find(|known| known.stream() == stream) {
+                    player.await_key_frame();
+                }
+            }
+            ServerEvent::Seek { stream, .. } => {
+                let (session, output) = self.connection.session();
+                session.send_status(stream, Status::SEEK_FAILED, "a live stream cannot be sought", output);
+            }
+            ServerEvent::UnknownCommand(name) => debug!(name, "unknown command"),
+            ServerEvent::HandshakeDone(_)
+            | ServerEvent::Connect(_)
+            | ServerEvent::Pause { .. }
+            | ServerEvent::Receive { .. }
+            | ServerEvent::BufferLength { .. }
+            | ServerEvent::Pong { .. } => {}
+        }
+        Ok(None)
+    }
+
+    async fn publish(&mut self, request: Publishing) -> Result<Option<Ending>, Error> {
+        let (key, credential) = match resolve(&self.request, self.user.as_deref(), &request.name) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PUBLISH_BAD_NAME)),
+        };
+        Span::current().record("stream_key", key.as_str());
+        self.decide_trace(key.as_str());
+        let asked = PublishRequest {
+            credential,
+            protocol: "rtmp",
+            peer: self.connection.remote_addr().to_string().into(),
+        };
+        let publisher = match self.server.hub.publish(&key, asked).await {
+            Ok(publisher) => publisher,
+            Err(error) => return self.refuse(request.stream, publish_refusal(error)),
+        };
+        let ingest = Ingest::new(publisher);
+        let closed = Box::pin(ingest.publisher().closed());
+        self.publishing.push(PublishingStream { id: request.stream, ingest, closed });
+        let (session, output) = self.connection.session();
+        session.accept_publish(request.stream, output)?;
+        info!(client = self.request.flash_ver, "publishing");
+        Ok(None)
+    }
+
+    fn play(&mut self, request: PlayRequest) -> Result<Option<Ending>, Error> {
+        let (key, _) = match resolve(&self.request, self.user.as_deref(), &request.name) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PLAY_FAILED)),
+        };
+        Span::current().record("stream_key", key.as_str());
+        self.decide_trace(key.as_str());
+        let settings = self.server.settings();
+        let capabilities = &self.request.capabilities;
+        let player = Egress::new(&self.server.hub, key, request.stream, capabilities, &settings.play);
+        let mut player = match player {
+            Ok(player) => player,
+            Err(error) => return self.refuse(request.stream, play_refusal(error)),
+        };
+        let (session, output) = self.connection.session();
+        session.accept_play(request.stream, output)?;
+        if let Err(end) = player.prime() {
+            return Ok(Some(Ending::Unplayed(end)));
+        }
+        player.send(session, output)?;
+        self.playing.push(player);
+        info!(client = self.request.flash_ver, "playing");
+        Ok(None)
+    }
+
+    /// A paused player of a live stream goes on at the live edge.
+    fn resume(&mut self, stream: MessageStreamId) -> Result<Option<Ending>, Error> {
+        let hub = &self.server.hub;
+        if let Some(player) = self.playing.iter_mut().find(|known| known.stream() == stream)
+            && let Err(error) = player.restart(hub)
+        {
+            let (session, output) = self.connection.session();
+            session.send_status(stream, Status::PLAY_FAILED, &error.to_string(), output);
+            return Ok(Some(Ending::Refused));
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, index: usize) -> Result<(), Error> {
+        let (session, output) = self.connection.session();
+        Ok(self.playing[index].send(session, output)?)
+    }
+
+    /// Tells a client no, and that is the end: what it sends meanwhile must not be taken for a stream.
+    fn refuse(
+        &mut self,
+        stream: MessageStreamId,
+        (status, reason): (Status, String),
+    ) -> Result<Option<Ending>, Error> {
+        info!(code = status.code, reason, "refused");
+        let (session, output) = self.connection.session();
+        session.reject(stream, status, &reason, output)?;
+        Ok(Some(Ending::Refused))
+    }
+
+    fn decide_trace(&self, key: &str) {
+        if let Some(tap) = &self.tap {
+            tap.decide(&self.server.settings().log, key);
+        }
+    }
+
+    /// Looks after the connection.
+    fn check(&mut self) -> Result<(), Error> {
+        let limit = self.server.settings().limits.idle_timeout;
+        if self.connection.blocked_for() >= limit {
+            return Err(Error::Timeout("waiting for the client to take data"));
+        }
+        let idle = self.publishing.is_empty() && self.playing.is_empty();
+        if idle && self.connection.silent_for() >= limit {
+            return Err(Error::Timeout("waiting for the client to do something"));
+        }
+        self.connection.adapt_chunk_size();
+        if self.connection.silent_for() >= limit / 2 {
+            let timestamp = self.connection.uptime().as_millis() as u32;
+            let (session, output) = self.connection.session();
+            session.ping(timestamp, output);
+        }
+        Ok(())
+    }
+
+    /// Whether the client can be asked to connect again, and was.
+    fn ask_to_reconnect(&mut self) -> bool {
+        let able = self.request.capabilities.reconnect();
+        if able {
+            let (session, output) = self.connection.session();
+            session.request_reconnect(None, "the server is shutting down", output);
+        }
+        able
+    }
+
+    /// Says goodbye in the way the client understands, and closes.
+    async fn end(mut self, ending: Ending) -> Result<Ending, Error> {
+        let (session, output) = self.connection.session();
+        let players = self.playing.iter().map(Egress::stream);
+        match &ending {
+            Ending::Closed | Ending::Refused => {}
+            Ending::Shutdown => {
+                for stream in players {
+                    session.send_status(
+                        stream,
+                        Status::PLAY_UNPUBLISH_NOTIFY,
+                        "the server is shutting down",
+                        output,
+                    );
+                }
+                session.close("the server is shutting down", output);
+            }
+            Ending::Unpublished(reason) => {
+                for stream in &self.publishing {
+                    session.send_status(stream.id, Status::UNPUBLISH_SUCCESS, &reason.to_string(), output);
+                }
+            }
+            Ending::Unplayed(reason) => {
+                let status = match reason {
+                    SubscribeEnd::TooSlow => Status::PLAY_INSUFFICIENT_BW,
+                    _ => Status::PLAY_STOP,
+                };
+                for stream in players {
+                    session.send_status(stream, status, &reason.to_string(), output);
+                }
+            }
+        }
+        if matches!(ending, Ending::Shutdown) {
+            // The encoder was told and will not come back to this server: its stream ends now.
+            for stream in self.publishing.drain(..) {
+                stream.ingest.finish();
+            }
+        }
+        let limit = self.server.settings().limits.handshake_timeout;
+        timeout(limit, self.connection.shutdown()).await.map_err(|_| Error::Timeout("saying goodbye"))??;
+        Ok(ending)
+    }
+}
+
+/// Waits until one of the players has something to send, and tells which.
+async fn ready(players: &mut [Egress]) -> Result<usize, SubscribeEnd> {
+    match players {
+        [] => pending().await,
+        [one] => one.ready().await.map(|()| 0),
+        [first, rest @ ..] => tokio::select! {
+            ready = first.ready() => ready.map(|()| 0),
+            index = Box::pin(ready(rest)) => index.map(|index| index + 1),
+        },
+    }
+}
+
+/// Waits until one of the publishers is closed from the other side, and tells why.
+async fn closed(publishing: &mut [PublishingStream]) -> CloseReason {
+    poll_fn(|cx| {
+        let closed = publishing.iter_mut().map(|stream| stream.closed.as_mut().poll(cx));
+        closed.into_iter().find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
+}
+
+/// What a client is told about a name that cannot be a stream key.
+fn name_refusal(error: InvalidKey, status: Status) -> (Status, String) {
+    (status, error.to_string())
+}
+
+fn publish_refusal(error: PublishError) -> (Status, String) {
+    let status = match error {
+        PublishError::AlreadyPublished | PublishError::Banned { .. } => Status::PUBLISH_BAD_NAME,
+        PublishError::TooManyStreams { .. } | PublishError::ShuttingDown => Status::PUBLISH_DENIED,
+    };
+    (status, error.to_string())
+}
+
+fn play_refusal(error: SubscribeError) -> (Status, String) {
+    let status = match error {
+        SubscribeError::NotFound => Status::PLAY_STREAM_NOT_FOUND,
+        _ => Status::PLAY_FAILED,
+    };
+    (status, error.to_string())
+}

@@ -1,0 +1,189 @@
+//! From the hub to an RTMP player.
+
+use std::time::Duration;
+
+use flumen_hub::{Event, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake};
+use flumen_media::flv::Dialect;
+use flumen_media::{FrameKind, MediaKind, Timestamp};
+use flumen_rtmp::proto::{
+    Capabilities, Error, Media, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl,
+};
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::config::{Linger, Play};
+use crate::encodings::{Encodings, Hub, media};
+
+/// How many payload bytes are taken from the log at once: what a socket can swallow, little enough that a slow player
+/// holds on to little.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// A playing message stream: a cursor on the log, and what has been read and not yet sent.
+pub(super) struct Egress {
+    stream: MessageStreamId,
+    key: StreamKey,
+    options: SubscribeOptions,
+    subscriber: Subscriber<Encodings>,
+    batch: Vec<Event<Encodings>>,
+    dialect: Dialect,
+    linger: Duration,
+    /// When the batch is sent, while it lingers.
+    send_at: Option<Instant>,
+    /// The player has been told that playing starts and has not seen a publication yet.
+    fresh: bool,
+    /// Video was off or is broken: nothing of it until a key frame.
+    awaits_key: bool,
+    /// When the media begins that follows the configurations of a late join. They may be hours older, and players that see
+    /// time jump from them to the media show odd things.
+    headers_at: Option<Timestamp>,
+}
+
+impl Egress {
+    /// Places a cursor on `key` for the player on `stream`.
+    pub(super) fn new(
+        hub: &Hub,
+        key: StreamKey,
+        stream: MessageStreamId,
+        capabilities: &Capabilities,
+        settings: &Play,
+    ) -> Result<Self, SubscribeError> {
+        let (wake, linger) = match settings.linger {
+            Linger::Auto => (Wake::Video, Duration::ZERO),
+            Linger::Fixed(linger) => (Wake::Every, linger),
+        };
+        let options = SubscribeOptions { wait: settings.wait, wake, ..SubscribeOptions::new("rtmp") };
+        let subscriber = hub.subscribe(&key, options)?;
+        let dialect =
+            Dialect { multitrack: capabilities.multitrack(), nanos: capabilities.timestamp_nano_offset() };
+        Ok(Self {
+            stream,
+            key,
+            options,
+            subscriber,
+            batch: Vec::new(),
+            dialect,
+            linger,
+            send_at: None,
+            fresh: true,
+            awaits_key: false,
+            headers_at: None,
+        })
+    }
+
+    pub(super) fn stream(&self) -> MessageStreamId {
+        self.stream
+    }
+
+    /// Waits for something to send. Cancel safe: what was read stays in the batch.
+    pub(super) async fn ready(&mut self) -> Result<(), SubscribeEnd> {
+        if self.batch.is_empty() {
+            self.subscriber.next_batch(BATCH_BYTES, &mut self.batch).await?;
+            self.send_at = (!self.linger.is_zero()).then(|| Instant::now() + self.linger);
+        }
+        if let Some(at) = self.send_at {
+            tokio::time::sleep_until(at).await;
+            self.send_at = None;
+            self.subscriber.try_next_batch(BATCH_BYTES, &mut self.batch)?;
+        }
+        Ok(())
+    }
+
+    /// What is there already, without waiting for more: the first pictures of a player that has just come.
+    pub(super) fn prime(&mut self) -> Result<(), SubscribeEnd> {
+        self.subscriber.try_next_batch(BATCH_BYTES, &mut self.batch).map(|_| ())
+    }
+
+    /// Starts again at the newest key frame: after a pause of a live stream nobody wants to see the past.
+    pub(super) fn restart(&mut self, hub: &Hub) -> Result<(), SubscribeError> {
+        self.subscriber = hub.subscribe(&self.key, self.options)?;
+        self.batch.clear();
+        self.fresh = true;
+        Ok(())
+    }
+
+    /// Video was switched on: what comes before the next key frame cannot be decoded.
+    pub(super) fn await_key_frame(&mut self) {
+        self.awaits_key = true;
+    }
+
+    /// Writes the batch into `output`.
+    pub(super) fn send(&mut self, session: &mut ServerSession, output: &mut Output) -> Result<(), Error> {
+        let mut batch = std::mem::take(&mut self.batch);
+        for event in batch.drain(..) {
+            match event {
+                Event::Packet(packet) => self.send_packet(&packet, session, output)?,
+                Event::Started(start) => {
+                    self.headers_at = start.dts;
+                    self.started(session, output);
+                }
+                Event::Unpublished(reason) => {
+                    session.send_status(
+                        self.stream,
+                        Status::PLAY_UNPUBLISH_NOTIFY,
+                        &reason.to_string(),
+                        output,
+                    );
+                    session.send_user_control(UserControl::StreamEof(self.stream), output);
+                    self.fresh = false;
+                }
+                Event::Skipped { packets, .. } => debug!(packets, "the player was too slow and skips"),
+                Event::Discontinuity => {}
+            }
+        }
+        // The buffer is kept: no allocation per batch.
+        self.batch = batch;
+        Ok(())
+    }
+
+    /// A player that waited, or outlived a publisher, learns that one is there.
+    fn started(&mut self, session: &mut ServerSession, output: &mut Output) {
+        self.awaits_key = false;
+        if std::mem::replace(&mut self.fresh, false) {
+            return;
+        }
+        session.send_user_control(UserControl::StreamBegin(self.stream), output);
+        session.send_status(self.stream, Status::PLAY_PUBLISH_NOTIFY, "a publisher has begun", output);
+    }
+
+    fn send_packet(
+        &mut self,
+        packet: &flumen_hub::Packet<Encodings>,
+        session: &mut ServerSession,
+        output: &mut Output,
+    ) -> Result<(), Error> {
+        let frame = &packet.frame;
+        let kind = match frame.track.kind {
+            MediaKind::Video => MediaType::Video,
+            MediaKind::Audio => MediaType::Audio,
+            MediaKind::Data => MediaType::Data,
+        };
+        if !session.wants(self.stream, kind) || self.withholds(frame) {
+            return Ok(());
+        }
+        if frame.is_media() {
+            self.headers_at = None;
+        } else if let Some(dts) = self.headers_at {
+            let Some(body) = packet.encodings.body(frame, self.dialect) else { return Ok(()) };
+            // FFmpeg takes metadata of any other time than 0 for a text track.
+            let at = if frame.track.kind == MediaKind::Data { Timestamp::ZERO } else { dts };
+            let header = Media { timestamp: at.to_wire(), ..media(frame, body, self.stream) };
+            return session.send_media(header, output);
+        }
+        let form = session.shared_form(self.stream);
+        if let Some(chunks) = packet.encodings.chunks(frame, self.dialect, form) {
+            output.put(chunks.clone());
+        } else if let Some(body) = packet.encodings.body(frame, self.dialect) {
+            session.send_media(media(frame, body, self.stream), output)?;
+        }
+        Ok(())
+    }
+
+    /// Whether video must be held back until a key frame.
+    fn withholds(&mut self, frame: &flumen_media::Frame) -> bool {
+        if !self.awaits_key || frame.track.kind != MediaKind::Video {
+            return false;
+        }
+        self.awaits_key = !frame.is_video_key();
+        self.awaits_key && !matches!(frame.kind, FrameKind::Config | FrameKind::SideConfig)
+    }
+}

@@ -1,0 +1,117 @@
+//! RTMP and RTMPS: listeners, and what their connections do with the hub.
+
+mod admission;
+mod connection;
+mod from_hub;
+mod to_hub;
+mod trace;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use flumen_rtmp::proto::ConnectRequest;
+use flumen_rtmp::{Listener, SocketOptions};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, info, info_span, warn};
+
+use self::admission::{Gate, Logins, Refused};
+use self::trace::TraceTap;
+use crate::config::Settings;
+use crate::encodings::Hub;
+use crate::shutdown::Shutdown;
+
+/// How long to wait when the system cannot accept, most likely because too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What all RTMP connections share.
+pub struct Server {
+    hub: Hub,
+    settings: watch::Receiver<Arc<Settings>>,
+    shutdown: Shutdown,
+    gate: Arc<Gate>,
+    logins: Logins,
+    started: Instant,
+    connections: AtomicU64,
+}
+
+impl Server {
+    /// A server that lets RTMP clients publish to and play from `hub`.
+    pub fn new(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            settings,
+            shutdown,
+            gate: Arc::default(),
+            logins: Logins::default(),
+            started: Instant::now(),
+            connections: AtomicU64::new(1),
+        })
+    }
+
+    /// Listens on `address`, with TLS if a configuration is given, until the shutdown.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn listen(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> io::Result<SocketAddr> {
+        let proto = if tls.is_some() { "rtmps" } else { "rtmp" };
+        let options =
+            SocketOptions { dead_after: self.settings().limits.idle_timeout, ..SocketOptions::default() };
+        let mut listener = Listener::bind(address).await?.with_options(options);
+        if let Some(tls) = tls {
+            listener = listener.with_tls(tls);
+        }
+        let bound = listener.local_addr()?;
+        info!(proto, addr = %bound, "listening");
+        let server = self.clone();
+        self.shutdown.spawn(async move { server.accept(listener, proto).await });
+        Ok(bound)
+    }
+
+    async fn accept(self: Arc<Self>, listener: Listener, proto: &'static str) {
+        loop {
+            let incoming = tokio::select! {
+                incoming = listener.accept() => incoming,
+                () = self.shutdown.requested() => return,
+            };
+            match incoming {
+                Ok(incoming) => {
+                    let remote = incoming.remote_addr();
+                    let Some(pass) = self.gate.enter(remote.ip(), &self.settings().limits) else { continue };
+                    let conn_id = self.connections.fetch_add(1, Ordering::Relaxed);
+                    let span =
+                        info_span!("connection", conn_id, %remote, proto, stream_key = tracing::field::Empty);
+                    self.shutdown.spawn(connection::serve(self.clone(), incoming, pass).instrument(span));
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept connections now");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    fn log_in(&self, request: &ConnectRequest) -> Result<Option<String>, Refused> {
+        let mut random = [0; _];
+        if getrandom::fill(&mut random).is_err() {
+            return Err(Refused("the server cannot make a challenge now: try again later".to_owned()));
+        }
+        self.logins.admit(&self.settings().rtmp, request, self.started.elapsed(), random)
+    }
+
+    /// A trace of a connection from `remote`, if traces are on.
+    fn tap(&self, remote: SocketAddr) -> Option<TraceTap> {
+        TraceTap::new(&self.settings().log, remote)
+    }
+}

@@ -1,0 +1,76 @@
+//! The server: everything `flumen serve` starts, and how it stops.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use flumen_hub::Config;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config::Settings;
+use crate::encodings::Hub;
+use crate::rtmp;
+use crate::shutdown::Shutdown;
+use crate::tls::{ReloadableCert, server_config};
+
+/// Serves until the shutdown is requested and everybody has finished, or the grace period is over.
+///
+/// # Errors
+/// When something cannot be started: an address is taken, a certificate cannot be read.
+pub async fn serve(settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> anyhow::Result<()> {
+    let at_start = settings.borrow().clone();
+    for warning in at_start.warnings() {
+        warn!("{warning}");
+    }
+    let hub = Hub::new(hub_config(&at_start));
+    let server = rtmp::Server::new(hub.clone(), settings.clone(), shutdown.clone());
+    listen(&server, &at_start).await?;
+
+    shutdown.requested().await;
+    // Recordings and players end when their streams do.
+    hub.close();
+    let grace = settings.borrow().shutdown.grace;
+    match shutdown.finish(grace).await {
+        0 => info!("stopped"),
+        left => warn!(left, "stopped; not everybody finished in time"),
+    }
+    Ok(())
+}
+
+async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Result<()> {
+    for &address in &settings.rtmp.addr {
+        server
+            .listen(address, None)
+            .await
+            .with_context(|| format!("cannot listen on {address} (`rtmp.addr`)"))?;
+    }
+    if settings.rtmps.addr.is_empty() {
+        return Ok(());
+    }
+    let (Some(cert), Some(key)) = (&settings.tls.cert, &settings.tls.key) else {
+        anyhow::bail!("`rtmps.addr` needs `tls.cert` and `tls.key`");
+    };
+    let cert = ReloadableCert::open(cert.clone(), key.clone())?;
+    tokio::spawn(cert.clone().follow());
+    let tls = server_config(cert, &[]);
+    for &address in &settings.rtmps.addr {
+        server
+            .listen(address, Some(tls.clone()))
+            .await
+            .with_context(|| format!("cannot listen on {address} (`rtmps.addr`)"))?;
+    }
+    Ok(())
+}
+
+/// What the hub takes from the settings.
+fn hub_config(settings: &Settings) -> Config {
+    let limit = |limit: Option<std::num::NonZeroU32>| limit.map_or(usize::MAX, |limit| limit.get() as usize);
+    Config {
+        grace: settings.publish.grace,
+        publish_timeout: settings.publish.timeout,
+        takeover: settings.publish.takeover,
+        max_streams: limit(settings.limits.streams),
+        max_subscribers_per_stream: limit(settings.limits.viewers_per_stream),
+        ..Config::default()
+    }
+}
