@@ -270,6 +270,7 @@ impl Context {
     }
 
     pub(crate) fn tell(&self, event: StreamEvent) {
+        tracing::debug!(?event);
         // An error means that nobody listens.
         let _ = self.events.send(event);
     }

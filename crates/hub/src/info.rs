@@ -8,6 +8,7 @@ use bytes::Bytes;
 use flumen_media::{Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 use tokio::time::Instant;
 
+use crate::packet::Snapshot;
 use crate::{Repairs, StreamId, StreamKey};
 
 /// One stream at one moment.
@@ -49,7 +50,7 @@ pub struct OnAirInfo {
     pub protocol: &'static str,
     /// Where the publisher is, as told in [`PublishRequest`](crate::PublishRequest).
     pub peer: Arc<str>,
-    /// The tracks seen so far, in order of appearance.
+    /// The tracks seen so far, in order of appearance; no more than 32.
     pub tracks: Vec<TrackInfo>,
     /// The newest group of pictures that is complete.
     pub gop: Option<Gop>,
@@ -129,6 +130,11 @@ impl AddAssign for Counters {
 }
 
 impl Counters {
+    /// Frames whose timestamps had to be repaired.
+    pub(crate) fn repairs(&self) -> u64 {
+        self.clamped + self.rebased + self.compositions
+    }
+
     pub(crate) fn count(&mut self, frame: &Frame, repairs: Repairs) {
         self.bytes_in += frame.payload.len() as u64;
         match frame.track.kind {
@@ -143,34 +149,46 @@ impl Counters {
     }
 }
 
+/// The most tracks that are told of.
+const MAX_TRACKS: usize = 32;
+
 /// Tracks and groups of pictures, followed frame by frame.
 #[derive(Debug, Default)]
 pub(crate) struct TrackBook {
-    pub(crate) tracks: Vec<TrackInfo>,
+    /// Without their configurations: the log has those.
+    tracks: Vec<TrackInfo>,
     pub(crate) gop: Option<Gop>,
     /// The newest key frame and the video frames of its track since then.
     open: Option<(TrackId, Timestamp, u64)>,
 }
 
 impl TrackBook {
+    /// The tracks, each with its newest configuration.
+    pub(crate) fn tracks<E>(&self, snapshot: &Snapshot<E>) -> Vec<TrackInfo> {
+        let config = |track| {
+            let frames = snapshot.packets().iter().map(|packet| &packet.frame);
+            let mut configs = frames.filter(|frame| frame.kind == FrameKind::Config);
+            configs.find(|frame| frame.track == track).map(|frame| frame.payload.clone())
+        };
+        self.tracks.iter().map(|info| TrackInfo { config: config(info.track), ..info.clone() }).collect()
+    }
+
     pub(crate) fn enter(&mut self, frame: &Frame) {
-        let info = self.track(frame);
-        info.codec = frame.codec;
-        info.frames += u64::from(frame.is_media());
-        info.bytes += frame.payload.len() as u64;
-        if frame.kind == FrameKind::Config {
-            info.config = Some(frame.payload.clone());
+        if let Some(info) = self.track(frame) {
+            info.codec = frame.codec;
+            info.frames += u64::from(frame.is_media());
+            info.bytes += frame.payload.len() as u64;
         }
         self.measure_gop(frame);
     }
 
-    fn track(&mut self, frame: &Frame) -> &mut TrackInfo {
-        let index = self.tracks.iter().position(|info| info.track == frame.track).unwrap_or_else(|| {
-            let (track, codec) = (frame.track, frame.codec);
+    fn track(&mut self, frame: &Frame) -> Option<&mut TrackInfo> {
+        let (track, codec) = (frame.track, frame.codec);
+        let known = self.tracks.iter().any(|info| info.track == track);
+        if !known && self.tracks.len() < MAX_TRACKS {
             self.tracks.push(TrackInfo { track, codec, config: None, frames: 0, bytes: 0 });
-            self.tracks.len() - 1
-        });
-        &mut self.tracks[index]
+        }
+        self.tracks.iter_mut().find(|info| info.track == track)
     }
 
     fn measure_gop(&mut self, frame: &Frame) {

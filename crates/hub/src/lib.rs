@@ -84,6 +84,7 @@ mod hub;
 mod info;
 mod key;
 mod log;
+mod on_air;
 mod packet;
 mod publisher;
 mod stream;

@@ -99,6 +99,16 @@ impl<E> Log<E> {
         self.bytes
     }
 
+    /// The configurations that hold at the head.
+    pub(crate) fn snapshot(&self) -> &Snapshot<E> {
+        &self.snapshot
+    }
+
+    /// Says that nothing follows soon, so that no reader waits for it.
+    pub(crate) fn flush(&mut self) {
+        self.flushed = self.head();
+    }
+
     /// The entries from position `seq` on.
     pub(crate) fn entries_from(&self, seq: u64) -> impl Iterator<Item = &Entry<E>> {
         let skip = usize::try_from(seq.saturating_sub(self.first)).unwrap_or(usize::MAX);
@@ -117,7 +127,7 @@ impl<E> Log<E> {
     /// Appends a mark. Readers of every kind want to know it.
     pub(crate) fn mark(&mut self, mark: Mark, now: Instant) {
         self.push(Entry::Mark(mark), now);
-        self.flushed = self.head();
+        self.flush();
     }
 
     /// Forgets configurations and starting points, because another stream begins.
@@ -161,7 +171,7 @@ impl<E> Log<E> {
         self.push(Entry::Packet(packet), now);
         self.trim(now);
         if !rides_along {
-            self.flushed = self.head();
+            self.flush();
         }
         !rides_along
     }
@@ -234,3 +244,6 @@ impl<E> Log<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flumen_media::Frame;
-use tokio::sync::watch;
 
+use crate::on_air::Closed;
 use crate::stream::{Departure, Stream};
 
 /// Who asks to publish, and with what.
@@ -97,16 +97,12 @@ pub enum CloseReason {
 pub struct Publisher<E> {
     stream: Arc<Stream<E>>,
     session: u64,
-    closed: watch::Receiver<Option<CloseReason>>,
+    closed: Closed,
     departure: Departure,
 }
 
 impl<E: Default + Send + Sync + 'static> Publisher<E> {
-    pub(crate) fn new(
-        stream: Arc<Stream<E>>,
-        session: u64,
-        closed: watch::Receiver<Option<CloseReason>>,
-    ) -> Self {
+    pub(crate) fn new(stream: Arc<Stream<E>>, session: u64, closed: Closed) -> Self {
         Self { stream, session, closed, departure: Departure::Lost }
     }
 
@@ -152,6 +148,6 @@ impl<E> Drop for Publisher<E> {
 
 /// Why the session was closed. Only its end without a reason, a finished publisher, leaves none; whoever still holds its
 /// future may call that stopped.
-fn close_reason(closed: &watch::Receiver<Option<CloseReason>>) -> CloseReason {
+fn close_reason(closed: &Closed) -> CloseReason {
     closed.borrow().unwrap_or(CloseReason::Stopped)
 }

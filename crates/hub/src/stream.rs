@@ -21,11 +21,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::hub::{Context, Registry};
-use crate::info::{Counters, OnAirInfo, StreamInfo, StreamState, TrackBook};
+use crate::info::{Counters, StreamInfo, StreamState, TrackBook};
 use crate::log::{Log, Mark};
-use crate::timeline::Timeline;
+use crate::on_air::{Attachment, Closed, OnAir, Session};
 use crate::{
-    CloseReason, Config, EndReason, PublishError, PublishRequest, StreamEvent, StreamId, StreamKey,
+    CloseReason, EndReason, PublishError, PublishRequest, Repairs, StreamEvent, StreamId, StreamKey,
     SubscribeError, SubscribeOptions,
 };
 
@@ -77,35 +77,6 @@ pub(crate) enum Phase {
     OnAir(Box<OnAir>),
 }
 
-/// A publication: from a publisher's start over its resumes to the end.
-#[derive(Debug)]
-pub(crate) struct OnAir {
-    pub(crate) id: StreamId,
-    started_at: Instant,
-    request: PublishRequest,
-    attachment: Attachment,
-    timeline: Timeline,
-    tracks: TrackBook,
-    /// A publisher has resumed and not sent anything yet.
-    resumed: bool,
-}
-
-#[derive(Debug)]
-enum Attachment {
-    Attached(Session),
-    Lost { until: Instant },
-}
-
-/// One publisher's time on a publication.
-#[derive(Debug)]
-struct Session {
-    id: u64,
-    closed: watch::Sender<Option<CloseReason>>,
-    last_push: Instant,
-    /// The longest recent pause between two frames; it fades.
-    pause: Duration,
-}
-
 /// Which readers a packet wakes: only those that wake with every packet, or those that wake with video too.
 #[derive(Clone, Copy, Debug)]
 enum Wakeup {
@@ -123,9 +94,10 @@ pub(crate) enum Departure {
 /// The answer to somebody who wants to publish.
 #[derive(Debug)]
 pub(crate) enum Claim {
+    /// It publishes as `session`; whether the stream's supervisor has to be started.
     Granted {
         session: u64,
-        closed: watch::Receiver<Option<CloseReason>>,
+        closed: Closed,
         supervise: bool,
     },
     Refused(PublishError),
@@ -169,11 +141,11 @@ impl<E> Stream<E> {
         let config = &self.context.config;
         let mut state = self.lock();
         if let Phase::OnAir(on_air) = &mut state.phase {
-            let same = on_air.request.credential == request.credential;
+            let same = on_air.belongs_to(request);
             if let Attachment::Attached(session) = &on_air.attachment
                 && !config.takeover
             {
-                let quiet_at = session.quiet_at(config.silence, config.ghost_wait);
+                let quiet_at = session.quiet_at(config);
                 if !same || (quiet_at > now && patience <= now) {
                     return Claim::Refused(PublishError::AlreadyPublished);
                 }
@@ -182,13 +154,14 @@ impl<E> Stream<E> {
                 }
             }
             if same {
-                let (session, closed) = self.attach(on_air, request, now);
+                let claim = self.resume(on_air, request, now);
                 state.counters.resumed += 1;
                 drop(state);
                 self.announce_change();
-                return Claim::Granted { session, closed, supervise: false };
+                return claim;
             }
-            self.end(&mut state, EndReason::Superseded, Some(CloseReason::Superseded), now);
+            on_air.close_session(CloseReason::Superseded);
+            self.end(&mut state, EndReason::Superseded, now);
         }
         let claim = self.start(&mut state, request, now);
         drop(state);
@@ -201,7 +174,7 @@ impl<E> Stream<E> {
     where
         E: Default,
     {
-        let appended = self.lock().push(session, frame, encodings, Instant::now());
+        let appended = self.lock().push(&self.key, session, frame, encodings, Instant::now());
         // Readers are woken when the lock is free again, or they would only wait for it.
         match appended {
             None => return false,
@@ -221,8 +194,8 @@ impl<E> Stream<E> {
             return;
         }
         match departure {
-            Departure::Finished => self.end(&mut state, EndReason::Finished, None, now),
-            Departure::Lost => self.interrupt(on_air, None, now),
+            Departure::Finished => self.end(&mut state, EndReason::Finished, now),
+            Departure::Lost => self.interrupt(&mut state, now),
         }
         drop(state);
         self.announce_change();
@@ -233,8 +206,14 @@ impl<E> Stream<E> {
     pub(crate) fn close(&self, reason: EndReason, close: CloseReason) -> bool {
         let mut state = self.lock();
         state.shutdown |= reason == EndReason::Shutdown;
-        let was_on_air = matches!(state.phase, Phase::OnAir(_));
-        self.end(&mut state, reason, Some(close), Instant::now());
+        let was_on_air = match &state.phase {
+            Phase::Vacant => false,
+            Phase::OnAir(on_air) => {
+                on_air.close_session(close);
+                true
+            }
+        };
+        self.end(&mut state, reason, Instant::now());
         drop(state);
         self.announce_change();
         self.release();
@@ -258,10 +237,7 @@ impl<E> Stream<E> {
         let state = self.lock();
         let (stream_state, on_air) = match &state.phase {
             Phase::Vacant => (StreamState::Waiting, None),
-            Phase::OnAir(on_air) => match on_air.attachment {
-                Attachment::Attached(_) => (StreamState::Live, Some(on_air.info())),
-                Attachment::Lost { .. } => (StreamState::Interrupted, Some(on_air.info())),
-            },
+            Phase::OnAir(on_air) => (on_air.state(), Some(on_air.info(state.log.snapshot()))),
         };
         StreamInfo {
             key: self.key.clone(),
@@ -277,19 +253,22 @@ impl<E> Stream<E> {
     /// when to look again, or nothing if there is no more to supervise.
     fn tick(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
-        if let Phase::OnAir(on_air) = &mut state.phase {
+        if let Phase::OnAir(on_air) = &state.phase {
             let due = on_air.due(&self.context.config);
             if now < due {
                 return Some(due);
             }
-            match on_air.attachment {
-                Attachment::Attached(_) => {
-                    self.interrupt(on_air, Some(CloseReason::Idle), now);
-                    return Some(now + self.context.config.grace);
-                }
-                Attachment::Lost { .. } => self.end(&mut state, EndReason::Lost, None, now),
+            let silent = on_air.state() == StreamState::Live;
+            if silent {
+                on_air.close_session(CloseReason::Idle);
+                self.interrupt(&mut state, now);
+            } else {
+                self.end(&mut state, EndReason::Lost, now);
             }
             self.wake_all();
+            if silent {
+                return Some(now + self.context.config.grace);
+            }
         }
         if state.drain_until.is_some_and(|until| until <= now) {
             state.log.clear();
@@ -302,37 +281,24 @@ impl<E> Stream<E> {
         next
     }
 
-    fn attach(&self, on_air: &mut OnAir, request: &PublishRequest, now: Instant) -> (u64, Attached) {
-        if let Attachment::Attached(old) = &on_air.attachment {
-            tracing::info!(stream = %self.key, "superseded a silent publisher");
-            old.closed.send_replace(Some(CloseReason::Superseded));
-        }
-        let (session, closed) = Session::new(self.context.next_id(), now);
-        let id = session.id;
-        on_air.attachment = Attachment::Attached(session);
-        on_air.request = request.clone();
-        on_air.timeline.resume();
-        on_air.resumed = true;
+    /// Gives a publication to another session of its publisher.
+    fn resume(&self, on_air: &mut OnAir, request: &PublishRequest, now: Instant) -> Claim {
+        let id = self.context.next_id();
+        let (session, closed) = Session::new(id, now);
+        on_air.resume(request, session);
         self.context.tell(StreamEvent::Resumed { key: self.key.clone(), id: on_air.id });
-        (id, closed)
+        Claim::Granted { session: id, closed, supervise: false }
     }
 
+    /// Begins a publication.
     fn start(&self, state: &mut State<E>, request: &PublishRequest, now: Instant) -> Claim {
         if !self.context.go_on_air() {
             let limit = self.context.config.max_streams;
             return Claim::Refused(PublishError::TooManyStreams { limit });
         }
-        let (session, closed) = Session::new(self.context.next_id(), now);
-        let (id, session_id) = (StreamId(self.context.next_id()), session.id);
-        state.phase = Phase::OnAir(Box::new(OnAir {
-            id,
-            started_at: now,
-            request: request.clone(),
-            attachment: Attachment::Attached(session),
-            timeline: Timeline::default(),
-            tracks: TrackBook::default(),
-            resumed: false,
-        }));
+        let (id, session_id) = (StreamId(self.context.next_id()), self.context.next_id());
+        let (session, closed) = Session::new(session_id, now);
+        state.phase = Phase::OnAir(Box::new(OnAir::new(id, request, session, now)));
         self.context.settle(std::mem::take(&mut state.counters));
         state.drain_until = None;
         state.log.begin();
@@ -342,29 +308,20 @@ impl<E> Stream<E> {
         Claim::Granted { session: session_id, closed, supervise }
     }
 
-    fn interrupt(&self, on_air: &mut OnAir, close: Option<CloseReason>, now: Instant) {
-        if let Attachment::Attached(session) = &on_air.attachment {
-            session.closed.send_if_modified(|reason| {
-                *reason = close;
-                close.is_some()
-            });
-        }
+    /// Lets a publication go on without its publisher.
+    fn interrupt(&self, state: &mut State<E>, now: Instant) {
+        let Phase::OnAir(on_air) = &mut state.phase else { return };
         on_air.attachment = Attachment::Lost { until: now + self.context.config.grace };
+        state.log.flush();
         self.context.tell(StreamEvent::Interrupted { key: self.key.clone(), id: on_air.id });
     }
 
-    fn end(&self, state: &mut State<E>, reason: EndReason, close: Option<CloseReason>, now: Instant) {
+    /// Ends a publication; its publisher, if there is one, knows why or is told by the caller.
+    fn end(&self, state: &mut State<E>, reason: EndReason, now: Instant) {
         let Phase::OnAir(on_air) = std::mem::replace(&mut state.phase, Phase::Vacant) else { return };
-        if let Attachment::Attached(session) = &on_air.attachment {
-            session.closed.send_replace(close);
-        }
         state.last_end = Some(reason);
         state.log.mark(Mark::Unpublished(reason), now);
-        if state.subscribers.is_empty() {
-            state.log.clear();
-        } else {
-            state.drain_until = Some(now + DRAIN);
-        }
+        state.drain_until = Some(now + DRAIN);
         self.context.leave_air();
         self.context.tell(StreamEvent::Ended { key: self.key.clone(), id: on_air.id, reason });
     }
@@ -404,7 +361,14 @@ impl<E> State<E> {
 
 impl<E: Default> State<E> {
     /// Appends a frame to the log; `None` if `session` is not the one that publishes.
-    fn push(&mut self, session: u64, mut frame: Frame, mut encodings: E, now: Instant) -> Option<Wakeup> {
+    fn push(
+        &mut self,
+        key: &StreamKey,
+        session: u64,
+        mut frame: Frame,
+        mut encodings: E,
+        now: Instant,
+    ) -> Option<Wakeup> {
         let Phase::OnAir(on_air) = &mut self.phase else { return None };
         on_air.session(session)?.touch(now);
         let resumed = std::mem::take(&mut on_air.resumed);
@@ -413,6 +377,9 @@ impl<E: Default> State<E> {
             self.log.forget_tracks();
         }
         let repairs = on_air.timeline.place(&mut frame);
+        if repairs != Repairs::default() && self.counters.repairs() == 0 {
+            tracing::warn!(stream = %key, track = ?frame.track, ?repairs, "timestamps need repair; counted from here");
+        }
         if repairs.composition {
             encodings = E::default();
         }
@@ -424,55 +391,6 @@ impl<E: Default> State<E> {
         on_air.tracks.enter(&frame);
         let flush = self.log.append(frame, encodings, now);
         Some(if flush || resumed || repairs.rebased { Wakeup::Video } else { Wakeup::Every })
-    }
-}
-
-type Attached = watch::Receiver<Option<CloseReason>>;
-
-impl OnAir {
-    /// The session `id`, if it is the one that publishes.
-    fn session(&mut self, id: u64) -> Option<&mut Session> {
-        match &mut self.attachment {
-            Attachment::Attached(session) if session.id == id => Some(session),
-            _ => None,
-        }
-    }
-
-    /// When time changes something, if nobody else does.
-    fn due(&self, config: &Config) -> Instant {
-        match &self.attachment {
-            Attachment::Attached(session) => session.last_push + config.publish_timeout,
-            Attachment::Lost { until } => *until,
-        }
-    }
-
-    fn info(&self) -> OnAirInfo {
-        OnAirInfo {
-            id: self.id,
-            started_at: self.started_at,
-            protocol: self.request.protocol,
-            peer: self.request.peer.clone(),
-            tracks: self.tracks.tracks.clone(),
-            gop: self.tracks.gop,
-        }
-    }
-}
-
-impl Session {
-    fn new(id: u64, now: Instant) -> (Self, Attached) {
-        let (closed, receiver) = watch::channel(None);
-        (Self { id, closed, last_push: now, pause: Duration::ZERO }, receiver)
-    }
-
-    fn touch(&mut self, now: Instant) {
-        let pause = now - self.last_push;
-        self.pause = pause.max(self.pause - self.pause / 16);
-        self.last_push = now;
-    }
-
-    /// When it will have been silent for so long that it must be dead.
-    fn quiet_at(&self, silence: Duration, at_most: Duration) -> Instant {
-        self.last_push + (2 * self.pause).max(silence).min(at_most)
     }
 }
 

@@ -41,7 +41,7 @@ pub enum StartAt {
     KeyFrame,
     /// With the next packet.
     LiveEdge,
-    /// At the oldest key frame in the log.
+    /// At the oldest key frame in the log. Needs [`Lag::Log`]: for [`Lag::Live`] that may be too far back.
     Oldest,
 }
 
@@ -60,7 +60,8 @@ pub enum Wake {
     /// Every packet.
     Every,
     /// Everything but audio that arrives within 50 ms after video: it rides along with the next packet that wakes, which
-    /// halves the wake-ups and writes of a player. Where there is no video, or it pauses, audio wakes.
+    /// halves the wake-ups and writes of a player. Where there is no video, or it pauses, audio wakes. The last audio
+    /// before a publisher falls silent altogether waits until it goes on or is given up.
     Video,
 }
 
@@ -171,6 +172,8 @@ impl<E> Subscriber<E> {
             Wake::Every => &stream.wakers.every,
             Wake::Video => &stream.wakers.video,
         };
+        // A reader that always finds something must let the other tasks of its thread run, too.
+        tokio::task::consume_budget().await;
         loop {
             // Made before looking, so that no wake-up in between is lost.
             let woken = waker.notified();
@@ -272,14 +275,18 @@ impl<E> Subscriber<E> {
             out.extend(unseen.cloned().map(Event::Packet));
             return;
         }
-        self.cursor = state.log.head();
-        if self.reading.take().is_some() {
-            out.push(Event::Skipped { packets: self.cursor - from, at_key_frame: false });
+        let (to, opening) = match current {
+            Some(current) => Self::enter_at(current, StartAt::KeyFrame, state),
+            None => (state.log.head(), None),
+        };
+        self.cursor = to;
+        if self.reading.is_some() {
+            out.push(Event::Skipped { packets: to - from, at_key_frame: false });
             self.unpublish(state.last_end.unwrap_or(EndReason::Lost), out);
         }
-        if let Some(current) = current.filter(|_| self.end.is_none()) {
-            self.reading = Some(current);
-            (self.cursor, self.opening) = Self::enter_at(current, StartAt::KeyFrame, state);
+        self.reading = current;
+        if self.end.is_none() {
+            self.opening = opening;
             self.open(out);
         }
     }

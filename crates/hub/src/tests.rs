@@ -1,6 +1,7 @@
 //! The hub from outside, in virtual time.
 
-mod support;
+pub(crate) mod support;
 
 mod publishing;
 mod reading;
+mod stress;

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use flumen_amf0::{Object, Value};
 
 use crate::address::{RtmpUrl, StreamAddress};
 use crate::adobe_auth::{Authenticator, Challenge, Login, Rejection};
 use crate::capabilities::{Capabilities, ReconnectRequest};
+use crate::chunk::{ChunkDecoder, ChunkEncoder, ChunkLimits};
+use crate::error::Error;
+use crate::handshake::{ClientHandshake, HANDSHAKE_RANDOM_LEN, HandshakeKind, Scheme, ServerHandshake};
+use crate::message::{
+    Aggregate, ChunkStreamId, ControlMessage, Message, MessageStreamId, MessageType, UserControl,
+};
+use crate::output::Output;
 
 /// Three lines as `tcUrl`, `app` and name: nothing panics or grows, and the name is one segment. The first line as the
 /// URL of a client: its password is never shown.
@@ -90,6 +98,120 @@ pub(crate) fn log_in(user: &str, password: &str, random: [u8; Challenge::RANDOM_
     panic!("{user:?} did not get in");
 }
 
+/// Chunks: memory stays within its limits, the messages do not depend on how the bytes were split, and written again they
+/// are the same.
+///
+/// The first byte is the length of the pieces.
+pub fn chunk_decoder(data: &[u8]) {
+    let Some((&step, wire)) = data.split_first() else { return };
+    let step = usize::from(step).max(1);
+    let ample = ChunkLimits { message_size: 1 << 20, reassembly: 16 << 20, chunk_streams: 16 };
+    let (messages, end) = decode_chunks(ample, wire, usize::MAX);
+    assert_eq!(decode_chunks(ample, wire, step), (messages.clone(), end));
+    assert_eq!(decode_chunks(ample, &encode_chunks(&messages), usize::MAX), (messages, None));
+    decode_chunks(ChunkLimits { reassembly: 300, ..ample }, wire, step);
+}
+
+/// What `wire` holds when it comes in pieces of `step` bytes, and the error it ends in.
+fn decode_chunks(limits: ChunkLimits, wire: &[u8], step: usize) -> (Vec<Message>, Option<Error>) {
+    let mut decoder = ChunkDecoder::new(limits);
+    let mut input = BytesMut::new();
+    let mut messages = Vec::new();
+    for piece in wire.chunks(step) {
+        input.extend_from_slice(piece);
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(error) => return (messages, Some(error)),
+            }
+            assert!(decoder.buffered() <= limits.reassembly);
+        }
+        assert!(input.len() < 18, "only a chunk header is left waiting");
+    }
+    (messages, None)
+}
+
+fn encode_chunks(messages: &[Message]) -> BytesMut {
+    let (mut encoder, mut output) = (ChunkEncoder::new(), Output::new());
+    for message in messages {
+        encoder.encode(message, &mut output).expect("what was decoded is not too long");
+        if let Ok(Some(ControlMessage::SetChunkSize(size))) =
+            ControlMessage::decode(message.kind, &message.payload)
+        {
+            // It has gone out as one of the messages.
+            encoder.set_chunk_size(size, &mut Output::new());
+        }
+    }
+    output.take()
+}
+
+/// A client's first bytes: the server takes its own and no more, and answers once.
+pub fn handshake_server(data: &[u8]) {
+    let (mut server, mut output) = (ServerHandshake::new([7; HANDSHAKE_RANDOM_LEN], 0), Output::new());
+    let mut input = BytesMut::from(data);
+    match server.advance(&mut input, &mut output) {
+        Ok(true) => assert_eq!(data.len() - input.len(), 3073),
+        Ok(false) => assert!(data.len() < 3073),
+        Err(_) => assert_ne!(data.first(), Some(&3)),
+    }
+    assert!([0, 3073].contains(&output.len()));
+    assert_eq!(server.kind().is_some(), !output.is_empty());
+}
+
+/// A server's first bytes: the client takes its own and no more, and answers once.
+pub fn handshake_client(data: &[u8]) {
+    let kind = HandshakeKind::Digest(Scheme::DigestFirst);
+    let mut client = ClientHandshake::new(kind, [7; HANDSHAKE_RANDOM_LEN], 0);
+    let mut output = Output::new();
+    let mut input = BytesMut::from(data);
+    match client.advance(&mut input, &mut output) {
+        Ok(true) => assert_eq!(data.len() - input.len(), 3073),
+        Ok(false) => assert!(data.len() < 3073),
+        Err(_) => assert_ne!(data.first(), Some(&3)),
+    }
+    assert!([1537, 3073].contains(&output.len()));
+    assert_eq!(client.answered().is_some(), data.first() == Some(&3) && data.len() >= 3073);
+}
+
+/// Control and user control messages: what can be read means the same when written and read again.
+///
+/// The first byte is the message type.
+pub fn control(data: &[u8]) {
+    let Some((&kind, payload)) = data.split_first() else { return };
+    if let Ok(Some(message)) = ControlMessage::decode(MessageType(kind), payload) {
+        let again = message.encode();
+        assert_eq!(ControlMessage::decode(again.kind, &again.payload), Ok(Some(message)));
+    }
+    if let Ok(event) = UserControl::decode(payload) {
+        assert_eq!(UserControl::decode(&event.encode().payload), Ok(event));
+    }
+}
+
+/// Aggregates: what comes out was in there, on the same streams, and after an error there is no more.
+pub fn aggregate(data: &[u8]) {
+    let whole = Message {
+        chunk_stream: ChunkStreamId::VIDEO,
+        timestamp: u32::MAX,
+        kind: MessageType::AGGREGATE,
+        stream: MessageStreamId(1),
+        payload: Bytes::copy_from_slice(data),
+    };
+    let mut taken = 0;
+    let mut messages = Aggregate::new(whole);
+    while let Some(message) = messages.next() {
+        match message {
+            Ok(message) => {
+                assert!(taken > 0 || message.timestamp == u32::MAX);
+                assert_ne!(message.kind, MessageType::AGGREGATE);
+                taken += 11 + message.payload.len();
+            }
+            Err(_) => assert!(messages.next().is_none()),
+        }
+    }
+    assert!(taken <= data.len());
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -98,8 +220,16 @@ mod tests {
 
     type Target = fn(&[u8]);
 
-    const TARGETS: &[(&str, Target)] =
-        &[("address", address), ("adobe_auth", adobe_auth), ("capabilities", capabilities)];
+    const TARGETS: &[(&str, Target)] = &[
+        ("address", address),
+        ("adobe_auth", adobe_auth),
+        ("aggregate", aggregate),
+        ("capabilities", capabilities),
+        ("chunk_decoder", chunk_decoder),
+        ("control", control),
+        ("handshake_client", handshake_client),
+        ("handshake_server", handshake_server),
+    ];
 
     #[test]
     fn kept_inputs_hold() {

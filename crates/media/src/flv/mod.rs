@@ -11,8 +11,8 @@
 //! - **Legacy codecs** (`Codec::…(Legacy)`) are carried untouched: their payload is the whole body, header byte
 //!   included, because that byte is the only configuration they have.
 //! - **Silence.** RTMP's "audio silence" is a message without any byte (E-RTMP v2, "ExAudioTagHeader"). It becomes a
-//!   [`FrameKind::Key`] of [`SILENCE`] with an empty payload, so that players still get the message. Like every
-//!   frame with an empty payload (FFmpeg ends FLAC with one) it is *no sample* to a muxer.
+//!   [`FrameKind::Key`](crate::FrameKind::Key) of [`SILENCE`] with an empty payload, so that players still get the
+//!   message. Like every frame with an empty payload (FFmpeg ends FLAC with one) it is *no sample* to a muxer.
 //! - **Command frames** (video frame type 5) mark client-side seeking in VOD; in a live log they are nothing: no frame.
 //!   So are empty configurations of codecs that need one.
 //! - **What is not understood** (an unknown FourCC or packet type) is an [`Error`]; it is never guessed at. In a
@@ -117,7 +117,8 @@ impl Dialect {
 
 /// Reads the body of one message or tag into frames. Payloads are slices of `body`, not copies.
 ///
-/// `dts` is the unwrapped timestamp of the message.
+/// `dts` is the unwrapped timestamp of the message. An AMF3 data message (RTMP §7.1.2) is a [`TagType::Script`] body
+/// behind one byte, which the caller takes off.
 ///
 /// # Errors
 /// If the body cannot be understood: this one message is to be skipped.

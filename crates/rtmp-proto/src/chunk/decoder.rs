@@ -2,10 +2,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::header::{DecodedHeader, Header};
+use super::header::Header;
+use super::stream::{ChunkStream, Time};
 use super::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::error::{Error, Limit, Misbehaviour};
-use crate::message::{ChunkStreamId, ControlMessage, Message, MessageStreamId, MessageType};
+use crate::message::{ChunkStreamId, ControlMessage, Message, MessageType};
 
 /// Reassembles messages from the chunks of one connection.
 ///
@@ -78,29 +79,6 @@ pub enum ExtendedTimestamps {
     Omitted,
 }
 
-/// What the headers of one chunk stream have said so far.
-#[derive(Debug)]
-struct ChunkStream {
-    id: ChunkStreamId,
-    timestamp: u32,
-    /// The last timestamp or delta on the wire.
-    time: Time,
-    /// Whether that came as an extended timestamp.
-    extended: bool,
-    /// `None` until a header tells it.
-    length: Option<u32>,
-    kind: MessageType,
-    stream: MessageStreamId,
-    /// What has come of an unfinished message.
-    partial: Option<Vec<u8>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Time {
-    Absolute(u32),
-    Delta(u32),
-}
-
 #[derive(Clone, Copy, Debug)]
 struct OpenChunk {
     /// Index into the decoder's `streams`.
@@ -119,7 +97,7 @@ const FIRST_ALLOCATION: usize = 4096;
 /// A message no longer than one that has come before is allocated at once, up to this many bytes: key frames are copied
 /// once, and a peer that sends nothing but headers makes us allocate next to nothing.
 const TRUSTED_LEN: usize = 1 << 20;
-/// Two tracks of a live stream are never further apart than this, in milliseconds.
+/// How far apart the two tracks of a live stream may plausibly be, in milliseconds.
 const TRACK_DISTANCE_MS: u32 = 1000;
 
 /// What a peer may spend on chunks that carry almost nothing, in bytes: about a million one-byte chunks, some 50 ms of
@@ -261,19 +239,16 @@ impl ChunkDecoder {
     /// Begins a message with a type 3 header, which repeats the header before it but may bring an extended timestamp of
     /// its own.
     fn repeat_header(&mut self, index: usize, extended: Option<u32>) {
-        let reference = self.tracks.other(&self.streams[index]);
         let stream = &mut self.streams[index];
         let value = extended.unwrap_or(stream.time.value());
         match stream.time {
-            Time::Delta(_) => {
-                stream.time = Time::Delta(value);
-                stream.timestamp = stream.timestamp.wrapping_add(value);
-            }
+            Time::Delta(_) => stream.add(value),
             Time::Absolute(_) => {
                 let added = stream.timestamp.wrapping_add(value);
-                let far =
-                    |time: u32| (time.wrapping_sub(reference) as i32).unsigned_abs() > TRACK_DISTANCE_MS;
-                self.stats.keeps_time |= far(added) && !far(value);
+                let torn = self.tracks.other(stream.kind).is_some_and(|other| {
+                    distance(added, other) > TRACK_DISTANCE_MS && distance(value, other) <= TRACK_DISTANCE_MS
+                });
+                self.stats.keeps_time |= torn;
                 stream.time = Time::Absolute(value);
                 stream.timestamp = if self.stats.keeps_time { value } else { added };
             }
@@ -346,8 +321,10 @@ impl ChunkDecoder {
         if needed > left {
             return Err(Error::LimitExceeded(Limit::ReassemblyMemory));
         }
-        let wanted = needed.max(2 * capacity).max(FIRST_ALLOCATION).max(self.trusted_len);
-        partial.reserve_exact(wanted.min(length).min(left) - partial.len());
+        let wanted = (2 * capacity).max(FIRST_ALLOCATION).max(self.trusted_len).min(length);
+        // What is taken in advance leaves room for other chunk streams.
+        let target = needed.max(wanted.min(left / 2));
+        partial.reserve_exact(target - partial.len());
         self.buffered = others + partial.capacity();
         Ok(())
     }
@@ -364,8 +341,11 @@ impl ChunkDecoder {
         }
     }
 
-    /// Lets the messages that steer the chunk layer take effect.
+    /// Lets the two messages that steer the chunk layer take effect.
     fn obey(&mut self, message: &Message) -> Result<(), Error> {
+        if !matches!(message.kind, MessageType::SET_CHUNK_SIZE | MessageType::ABORT) {
+            return Ok(());
+        }
         match ControlMessage::decode(message.kind, &message.payload)? {
             Some(ControlMessage::SetChunkSize(size)) => self.chunk_size = size.min(MAX_CHUNK_SIZE),
             Some(ControlMessage::Abort { chunk_stream }) => {
@@ -386,63 +366,6 @@ impl ChunkDecoder {
     }
 }
 
-impl ChunkStream {
-    /// A chunk stream nothing was said about: all zero, as librtmp assumes when it begins with a type 1 header.
-    fn new(id: ChunkStreamId) -> Self {
-        Self {
-            id,
-            timestamp: 0,
-            time: Time::Delta(0),
-            extended: false,
-            length: None,
-            kind: MessageType(0),
-            stream: MessageStreamId::CONNECTION,
-            partial: None,
-        }
-    }
-
-    /// Takes over what a header says that begins a message.
-    fn apply(&mut self, decoded: &DecodedHeader) {
-        self.extended = decoded.extended;
-        match decoded.header {
-            Header::Full { timestamp, length, kind, stream } => {
-                self.time = Time::Absolute(timestamp);
-                self.timestamp = timestamp;
-                (self.length, self.kind, self.stream) = (Some(length), kind, stream);
-            }
-            Header::SameStream { delta, length, kind } => {
-                self.add(delta);
-                (self.length, self.kind) = (Some(length), kind);
-            }
-            Header::SameLength { delta } => self.add(delta),
-            Header::Continuation => {}
-        }
-    }
-
-    /// Moves on by `delta` milliseconds, modulo 2³²: OBS before 29.1 steps back by large deltas.
-    fn add(&mut self, delta: u32) {
-        self.time = Time::Delta(delta);
-        self.timestamp = self.timestamp.wrapping_add(delta);
-    }
-
-    fn received(&self) -> usize {
-        self.partial.as_ref().map_or(0, Vec::len)
-    }
-
-    /// Bytes that are still to come of the unfinished message.
-    fn missing(&self) -> usize {
-        (self.length.unwrap_or_default() as usize).saturating_sub(self.received())
-    }
-}
-
-impl Time {
-    fn value(self) -> u32 {
-        match self {
-            Self::Absolute(value) | Self::Delta(value) => value,
-        }
-    }
-}
-
 impl Tracks {
     fn note(&mut self, kind: MessageType, timestamp: u32) {
         match kind {
@@ -452,13 +375,20 @@ impl Tracks {
         }
     }
 
-    /// The last timestamp of the track that is not on `stream`, or that of `stream` itself if there is none.
-    fn other(&self, stream: &ChunkStream) -> u32 {
-        let other = match stream.kind {
+    /// The last timestamp of the track that `kind` is not, if there is one.
+    fn other(&self, kind: MessageType) -> Option<u32> {
+        match kind {
             MessageType::AUDIO => self.video,
             MessageType::VIDEO => self.audio,
-            _ => self.video.or(self.audio),
-        };
-        other.unwrap_or(stream.timestamp)
+            _ => None,
+        }
     }
 }
+
+/// How far two timestamps are apart, in milliseconds, whichever is first.
+fn distance(a: u32, b: u32) -> u32 {
+    (a.wrapping_sub(b) as i32).unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests;

@@ -196,3 +196,76 @@ fn uint24(bytes: &[u8]) -> u32 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: Header = Header::Full {
+        timestamp: 0x01_0203,
+        length: 0x04_0506,
+        kind: MessageType::VIDEO,
+        stream: MessageStreamId(7),
+    };
+
+    /// Header, chunk stream, bytes: read and written alike.
+    const CASES: [(Header, u32, &[u8]); 11] = [
+        (FULL, 2, &[0x02, 1, 2, 3, 4, 5, 6, 9, 7, 0, 0, 0]),
+        (FULL, 63, &[0x3F, 1, 2, 3, 4, 5, 6, 9, 7, 0, 0, 0]),
+        (FULL, 64, &[0x00, 0, 1, 2, 3, 4, 5, 6, 9, 7, 0, 0, 0]),
+        (FULL, 319, &[0x00, 255, 1, 2, 3, 4, 5, 6, 9, 7, 0, 0, 0]),
+        (FULL, 320, &[0x01, 0, 1, 1, 2, 3, 4, 5, 6, 9, 7, 0, 0, 0]),
+        (FULL, 65_599, &[0x01, 255, 255, 1, 2, 3, 4, 5, 6, 9, 7, 0, 0, 0]),
+        (
+            Header::Full {
+                timestamp: u32::MAX,
+                length: 0,
+                kind: MessageType(0),
+                stream: MessageStreamId(0x0102_0304),
+            },
+            3,
+            &[0x03, 255, 255, 255, 0, 0, 0, 0, 4, 3, 2, 1, 255, 255, 255, 255],
+        ),
+        (
+            Header::SameStream { delta: 0xFF_FFFE, length: 1, kind: MessageType::AUDIO },
+            4,
+            &[0x44, 255, 255, 254, 0, 0, 1, 8],
+        ),
+        (
+            Header::SameStream { delta: 0xFF_FFFF, length: 1, kind: MessageType::AUDIO },
+            4,
+            &[0x44, 255, 255, 255, 0, 0, 1, 8, 0, 255, 255, 255],
+        ),
+        (Header::SameLength { delta: 0x0100_0000 }, 64, &[0x80, 0, 255, 255, 255, 1, 0, 0, 0]),
+        (Header::Continuation, 320, &[0xC1, 0, 1]),
+    ];
+
+    #[test]
+    fn headers_match_their_bytes_both_ways() {
+        for (header, id, bytes) in CASES {
+            let chunk_stream = ChunkStreamId::new(id).unwrap();
+            assert_eq!(&header.encode(chunk_stream)[..], bytes);
+            let extended = header.time() >= EXTENDED;
+            let decoded = DecodedHeader { chunk_stream, header, extended, len: bytes.len() };
+            assert_eq!(Header::decode(bytes), Some(decoded));
+            let followed = [bytes, &[0xFF; 9]].concat();
+            assert_eq!(Header::decode(&followed), Some(decoded));
+            for len in 0..bytes.len() {
+                assert_eq!(Header::decode(&bytes[..len]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn the_long_forms_may_name_ids_that_would_fit_the_short_ones() {
+        let decoded = Header::decode(&[0xC1, 0, 0]).unwrap();
+        assert_eq!(decoded.chunk_stream.get(), 64);
+    }
+
+    #[test]
+    fn a_continuation_repeats_only_an_extended_time() {
+        let video = ChunkStreamId::VIDEO;
+        assert_eq!(&Header::encode_continuation(video, 0xFF_FFFE)[..], [0xC6]);
+        assert_eq!(&Header::encode_continuation(video, 0xFF_FFFF)[..], [0xC6, 0, 255, 255, 255]);
+    }
+}

@@ -4,6 +4,7 @@ mod decoder;
 mod encoder;
 mod header;
 mod interleaver;
+mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -39,7 +39,8 @@ impl Command {
     pub fn decode(kind: MessageType, payload: &[u8]) -> Result<Self, Error> {
         let values = flumen_amf0::decode_all(amf0_part(kind, payload))
             .map_err(|_| Error::PeerMisbehaved(Misbehaviour::MalformedCommand("its AMF cannot be read")))?;
-        let mut values = values.into_iter();
+        // What a Flash client says in AMF3 means the same in AMF0.
+        let mut values = values.into_iter().map(Value::into_amf0);
         let Some(name) = values.next().as_ref().and_then(Value::as_str).map(str::to_owned) else {
             return Err(Error::PeerMisbehaved(Misbehaviour::MalformedCommand(
                 "it does not begin with a name",

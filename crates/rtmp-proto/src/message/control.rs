@@ -116,3 +116,65 @@ pub(super) fn on_connection(kind: MessageType, payload: Bytes) -> Message {
 pub(super) fn malformed(what: &'static str) -> Error {
     Error::PeerMisbehaved(Misbehaviour::MalformedControl(what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Message, type, bytes: read and written alike.
+    const CASES: [(ControlMessage, MessageType, &[u8]); 8] = [
+        (ControlMessage::SetChunkSize(1), MessageType::SET_CHUNK_SIZE, &[0, 0, 0, 1]),
+        (ControlMessage::SetChunkSize(0x7FFF_FFFF), MessageType::SET_CHUNK_SIZE, &[0x7F, 255, 255, 255]),
+        (ControlMessage::Abort { chunk_stream: 6 }, MessageType::ABORT, &[0, 0, 0, 6]),
+        (ControlMessage::Acknowledgement(u32::MAX), MessageType::ACKNOWLEDGEMENT, &[255; 4]),
+        (ControlMessage::WindowAckSize(2_500_000), MessageType::WINDOW_ACK_SIZE, &[0, 0x26, 0x25, 0xA0]),
+        (
+            ControlMessage::SetPeerBandwidth { size: 256, limit: BandwidthLimit::Hard },
+            MessageType::SET_PEER_BANDWIDTH,
+            &[0, 0, 1, 0, 0],
+        ),
+        (
+            ControlMessage::SetPeerBandwidth { size: 256, limit: BandwidthLimit::Soft },
+            MessageType::SET_PEER_BANDWIDTH,
+            &[0, 0, 1, 0, 1],
+        ),
+        (
+            ControlMessage::SetPeerBandwidth { size: 256, limit: BandwidthLimit::Dynamic },
+            MessageType::SET_PEER_BANDWIDTH,
+            &[0, 0, 1, 0, 2],
+        ),
+    ];
+
+    #[test]
+    fn messages_match_their_bytes_both_ways() {
+        for (message, kind, bytes) in CASES {
+            assert_eq!(message.encode(), on_connection(kind, Bytes::from_static(bytes)));
+            assert_eq!(ControlMessage::decode(kind, bytes), Ok(Some(message)));
+            let followed = [bytes, &[0xFF]].concat();
+            assert_eq!(ControlMessage::decode(kind, &followed), Ok(Some(message)));
+            for len in 0..bytes.len() {
+                assert!(ControlMessage::decode(kind, &bytes[..len]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused_or_read_kindly() {
+        for size in [[0, 0, 0, 0], [0x80, 0, 0, 0], [255; 4]] {
+            let error = ControlMessage::decode(MessageType::SET_CHUNK_SIZE, &size);
+            assert_eq!(error, Err(malformed("a chunk size out of range")));
+        }
+        let dynamic = ControlMessage::SetPeerBandwidth { size: 1, limit: BandwidthLimit::Dynamic };
+        assert_eq!(
+            ControlMessage::decode(MessageType::SET_PEER_BANDWIDTH, &[0, 0, 0, 1, 9]),
+            Ok(Some(dynamic))
+        );
+    }
+
+    #[test]
+    fn other_types_are_not_control_messages() {
+        for kind in [MessageType(0), MessageType::USER_CONTROL, MessageType::AUDIO] {
+            assert_eq!(ControlMessage::decode(kind, &[]), Ok(None));
+        }
+    }
+}

@@ -109,3 +109,49 @@ impl UserControl {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: MessageStreamId = MessageStreamId(1);
+
+    /// Event and bytes: read and written alike.
+    const CASES: [(UserControl, &[u8]); 12] = [
+        (UserControl::StreamBegin(STREAM), &[0, 0, 0, 0, 0, 1]),
+        (UserControl::StreamEof(STREAM), &[0, 1, 0, 0, 0, 1]),
+        (UserControl::StreamDry(STREAM), &[0, 2, 0, 0, 0, 1]),
+        (
+            UserControl::SetBufferLength { stream: STREAM, buffer_ms: 3000 },
+            &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8],
+        ),
+        (UserControl::StreamIsRecorded(STREAM), &[0, 4, 0, 0, 0, 1]),
+        (UserControl::PingRequest(0x0102_0304), &[0, 6, 1, 2, 3, 4]),
+        (UserControl::PingResponse(0x0102_0304), &[0, 7, 1, 2, 3, 4]),
+        (UserControl::SwfVerifyRequest, &[0, 26]),
+        (
+            UserControl::SwfVerifyResponse([9; 42]),
+            &[
+                0, 27, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+                9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+            ],
+        ),
+        (UserControl::BufferEmpty(STREAM), &[0, 31, 0, 0, 0, 1]),
+        (UserControl::BufferReady(STREAM), &[0, 32, 0, 0, 0, 1]),
+        (UserControl::Unknown(0x0102), &[1, 2]),
+    ];
+
+    #[test]
+    fn events_match_their_bytes_both_ways() {
+        for (event, bytes) in CASES {
+            assert_eq!(event.encode().payload, bytes);
+            assert_eq!(event.encode().kind, MessageType::USER_CONTROL);
+            assert_eq!(UserControl::decode(bytes), Ok(event));
+            let followed = [bytes, &[0xFF; 3]].concat();
+            assert_eq!(UserControl::decode(&followed), Ok(event));
+            for len in 0..bytes.len() {
+                assert!(UserControl::decode(&bytes[..len]).is_err());
+            }
+        }
+    }
+}

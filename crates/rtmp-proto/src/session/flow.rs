@@ -45,8 +45,12 @@ impl Flow {
     }
 
     /// How many of the `written` bytes the peer has not acknowledged; `None` for a peer that never acknowledges.
+    ///
+    /// Interop: nothing but a hint. SRS and nginx-rtmp begin anew at 0xF0000000 instead of 2³², others leave out the
+    /// handshake, and who claims more than was written has acknowledged everything.
     pub(crate) fn unacknowledged(&self, written: u64) -> Option<u32> {
-        self.peer_acknowledged.map(|acknowledged| (written as u32).wrapping_sub(acknowledged))
+        let distance = |acknowledged| (written as u32).wrapping_sub(acknowledged) as i32;
+        self.peer_acknowledged.map(|acknowledged| distance(acknowledged).max(0) as u32)
     }
 
     /// Counts received bytes and acknowledges them once half the peer's window has come in: at the full window a peer
@@ -136,5 +140,7 @@ mod tests {
         assert_eq!(flow.unacknowledged(5_000), None);
         flow.on_acknowledgement(2_000);
         assert_eq!(flow.unacknowledged(5_000), Some(3_000));
+        assert_eq!(flow.unacknowledged(1_000), Some(0), "it claims more than there was");
+        assert_eq!(flow.unacknowledged((1 << 32) + 2_500), Some(500));
     }
 }

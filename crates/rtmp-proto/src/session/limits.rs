@@ -26,23 +26,26 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     per_second: u32,
-    /// Thousandths of a token.
+    /// Millionths of a token: so many come in a microsecond as there are tokens in a second.
     tokens: u64,
     last: Duration,
 }
 
+/// One token.
+const TOKEN: u64 = 1_000_000;
+
 impl RateLimit {
     pub(crate) fn new(per_second: u32) -> Self {
-        Self { per_second, tokens: u64::from(per_second) * 1000, last: Duration::ZERO }
+        Self { per_second, tokens: u64::from(per_second) * TOKEN, last: Duration::ZERO }
     }
 
     /// Takes a token; `false` if none is left.
     pub(crate) fn allow(&mut self, now: Duration) -> bool {
-        let full = u64::from(self.per_second) * 1000;
-        let elapsed = now.saturating_sub(self.last).as_millis().min(1000) as u64;
+        let full = u64::from(self.per_second) * TOKEN;
+        let elapsed = now.saturating_sub(self.last).as_micros().min(1_000_000) as u64;
         self.tokens = full.min(self.tokens + elapsed * u64::from(self.per_second));
         self.last = self.last.max(now);
-        match self.tokens.checked_sub(1000) {
+        match self.tokens.checked_sub(TOKEN) {
             Some(rest) => {
                 self.tokens = rest;
                 true
@@ -63,5 +66,12 @@ mod tests {
         assert_eq!((0..15).filter(|_| limit.allow(at(5))).count(), 10);
         assert_eq!((0..15).filter(|_| limit.allow(at(6))).count(), 10);
         assert_eq!((0..3).filter(|_| limit.allow(at(6) + Duration::from_millis(200))).count(), 2);
+    }
+
+    #[test]
+    fn parts_of_a_millisecond_add_up() {
+        let mut limit = RateLimit::new(10);
+        let allowed = (0..20_000).filter(|i| limit.allow(Duration::from_micros(i * 100))).count();
+        assert_eq!(allowed, 10 + 19);
     }
 }

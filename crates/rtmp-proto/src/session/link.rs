@@ -75,6 +75,8 @@ pub(crate) enum Incoming {
     Command(MessageStreamId, Command),
     Media(Media),
     UserControl(UserControl),
+    /// A command that cannot be read. The chunks around it are whole, so the session may pass over it.
+    Malformed(Error),
 }
 
 /// The chunk layer of one connection, both directions.
@@ -88,6 +90,8 @@ pub(crate) struct Link {
     /// An aggregate message that is being taken apart.
     aggregate: Option<Aggregate>,
     commands: RateLimit,
+    /// Messages passed over.
+    ignored: u64,
 }
 
 impl Link {
@@ -99,6 +103,7 @@ impl Link {
             queue: Interleaver::new(),
             aggregate: None,
             commands: RateLimit::new(limits.commands_per_second),
+            ignored: 0,
         }
     }
 
@@ -108,6 +113,10 @@ impl Link {
 
     pub(crate) fn stats(&self) -> DecoderStats {
         self.decoder.stats()
+    }
+
+    pub(crate) fn ignored(&self) -> u64 {
+        self.ignored
     }
 
     /// Counts bytes that were read outside the chunk layer: the handshake.
@@ -168,8 +177,7 @@ impl Link {
             }
             MessageType::COMMAND_AMF0 | MessageType::COMMAND_AMF3 => {
                 self.charge(now)?;
-                let command = Command::decode(message.kind, &message.payload)?;
-                Some(Incoming::Command(message.stream, command))
+                Some(self.command(&message))
             }
             MessageType::AGGREGATE => {
                 self.aggregate = Some(Aggregate::new(message));
@@ -177,7 +185,7 @@ impl Link {
             }
             MessageType::USER_CONTROL => {
                 self.charge(now)?;
-                self.user_control(&message, output)?
+                self.user_control(&message, output)
             }
             _ => {
                 self.control(&message, output)?;
@@ -190,13 +198,29 @@ impl Link {
         if self.commands.allow(now) { Ok(()) } else { Err(Error::LimitExceeded(Limit::CommandRate)) }
     }
 
-    fn user_control(&mut self, message: &Message, output: &mut Output) -> Result<Option<Incoming>, Error> {
-        let event = UserControl::decode(&message.payload)?;
-        if let UserControl::PingRequest(timestamp) = event {
-            self.put_user_control(UserControl::PingResponse(timestamp), output);
-            return Ok(None);
+    fn command(&mut self, message: &Message) -> Incoming {
+        match Command::decode(message.kind, &message.payload) {
+            Ok(command) => Incoming::Command(message.stream, command),
+            Err(error) => {
+                self.ignored += 1;
+                Incoming::Malformed(error)
+            }
         }
-        Ok(Some(Incoming::UserControl(event)))
+    }
+
+    /// Answers a ping. No event is worth a connection, so one that cannot be read is passed over.
+    fn user_control(&mut self, message: &Message, output: &mut Output) -> Option<Incoming> {
+        match UserControl::decode(&message.payload) {
+            Ok(UserControl::PingRequest(timestamp)) => {
+                self.put_user_control(UserControl::PingResponse(timestamp), output);
+                None
+            }
+            Ok(event) => Some(Incoming::UserControl(event)),
+            Err(_) => {
+                self.ignored += 1;
+                None
+            }
+        }
     }
 
     /// Obeys a protocol control message. The chunk decoder has already obeyed Set Chunk Size and Abort; what is no
@@ -210,7 +234,8 @@ impl Link {
                     self.put_control(answer, output);
                 }
             }
-            Some(ControlMessage::SetChunkSize(_) | ControlMessage::Abort { .. }) | None => {}
+            Some(ControlMessage::SetChunkSize(_) | ControlMessage::Abort { .. }) => {}
+            None => self.ignored += 1,
         }
         Ok(())
     }

@@ -82,19 +82,19 @@ impl Streams {
         Some(self.0.swap_remove(index).1)
     }
 
-    /// The stream that media arriving on `id` belongs to: `id` itself, or the only publishing stream there is.
+    /// The stream that media arriving on `id` belongs to.
     ///
-    /// Interop: some encoders send their media on stream 0 after publishing on stream 1.
+    /// Interop: some encoders create stream 1 and use it for the media or for `publish`, but not for both; the other is
+    /// on stream 0. Between two streams that both exist nothing is moved: media that trails behind the end of one
+    /// publisher is not that of another.
     pub(crate) fn publishing(&self, id: MessageStreamId) -> Option<MessageStreamId> {
         let accepted = |state: &StreamState| matches!(state, StreamState::Publishing { accepted: true, .. });
         if self.get(id).is_some_and(accepted) {
             return Some(id);
         }
-        let mut all = self.0.iter().filter(|(_, state)| accepted(state));
-        match (all.next(), all.next()) {
-            (Some((only, _)), None) => Some(*only),
-            _ => None,
-        }
+        let mut all = self.0.iter().filter(|(_, state)| accepted(state)).map(|(stream, _)| *stream);
+        let only = all.next().filter(|_| all.next().is_none())?;
+        [id, only].contains(&MessageStreamId::CONNECTION).then_some(only)
     }
 
     /// The stream published under `name`; failing that, the only one that publishes.

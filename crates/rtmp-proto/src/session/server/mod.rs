@@ -1,5 +1,8 @@
 //! The server's side of a connection.
 
+mod command;
+mod event;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,9 +14,10 @@ use super::status::Status;
 use super::streams::{Playing, StreamState, Streams};
 use crate::{
     BandwidthLimit, Capabilities, ChunkClass, Command, ControlMessage, DecoderStats, Error,
-    HANDSHAKE_RANDOM_LEN, HandshakeKind, Limit, MessageStreamId, Misbehaviour, Output, ReconnectRequest,
-    ServerHandshake, UserControl,
+    HANDSHAKE_RANDOM_LEN, MessageStreamId, Output, ReconnectRequest, ServerHandshake, UserControl,
 };
+
+pub use event::{ConnectRequest, PlayRequest, PublishKind, PublishRequest, ServerEvent, SharedForm};
 
 /// What a server session is made with.
 #[derive(Clone, Debug)]
@@ -40,128 +44,6 @@ impl Default for ServerConfig {
             capabilities: Capabilities::forwarding(),
         }
     }
-}
-
-/// What happened on a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ServerEvent {
-    /// The handshake is done.
-    HandshakeDone(HandshakeKind),
-    /// The client wants to connect: answer with [`ServerSession::accept_connect`] or
-    /// [`ServerSession::reject_connect`].
-    Connect(ConnectRequest),
-    /// The client wants to publish: answer with [`ServerSession::accept_publish`] or
-    /// [`ServerSession::reject`].
-    Publish(PublishRequest),
-    /// The client wants to play: answer with [`ServerSession::accept_play`] or [`ServerSession::reject`].
-    Play(PlayRequest),
-    /// A media message of an accepted publisher.
-    Media(Media),
-    /// A publisher has ended, whichever way it chose to say so.
-    Unpublish(MessageStreamId),
-    /// A player has ended.
-    StopPlay(MessageStreamId),
-    /// A player pauses or goes on; it was told so.
-    Pause {
-        /// Its message stream.
-        stream: MessageStreamId,
-        /// Whether it pauses.
-        paused: bool,
-        /// Where the player stands, milliseconds.
-        position: f64,
-    },
-    /// A player wants to be somewhere else.
-    Seek {
-        /// Its message stream.
-        stream: MessageStreamId,
-        /// Where to, milliseconds.
-        position: f64,
-    },
-    /// A player switches audio or video on or off; [`ServerSession::wants`] tells what holds now.
-    Receive {
-        /// Its message stream.
-        stream: MessageStreamId,
-        /// What is switched.
-        kind: MediaType,
-        /// Whether it shall be sent.
-        receive: bool,
-    },
-    /// A player tells how much it buffers, milliseconds.
-    BufferLength {
-        /// Its message stream.
-        stream: MessageStreamId,
-        /// Milliseconds.
-        millis: u32,
-    },
-    /// The answer to [`ServerSession::ping`].
-    Pong {
-        /// The timestamp of the ping.
-        timestamp: u32,
-    },
-    /// A command without a meaning here; it was answered if it asked for an answer.
-    UnknownCommand(String),
-}
-
-/// The `connect` command (RTMP §7.2.1.1).
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConnectRequest {
-    /// The application, as the client wrote it; may carry a query.
-    pub app: String,
-    /// The address the client connected to.
-    pub tc_url: String,
-    /// The client's name for itself, such as `FMLE/3.0 (compatible; FMSc/1.0)`.
-    pub flash_ver: String,
-    /// What Enhanced RTMP features the client supports.
-    pub capabilities: Capabilities,
-    /// The whole command object.
-    pub object: Object,
-}
-
-/// The `publish` command (RTMP §7.2.2.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublishRequest {
-    /// The message stream the media will come on.
-    pub stream: MessageStreamId,
-    /// The stream name, as the client wrote it; may carry a query.
-    pub name: String,
-    /// `live`, `record` or `append`; a missing one is `live`.
-    pub kind: PublishKind,
-}
-
-/// How a publisher wants its stream to be kept (RTMP §7.2.2.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishKind {
-    /// Not at all.
-    Live,
-    /// In a new file.
-    Record,
-    /// At the end of the file there is.
-    Append,
-}
-
-/// The `play` command (RTMP §7.2.2.1).
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlayRequest {
-    /// The message stream the media shall go on.
-    pub stream: MessageStreamId,
-    /// The stream name, as the client wrote it; may carry a query.
-    pub name: String,
-    /// Where to start. Negative: live (−1, librtmp −1000), or live and failing that recorded (−2, FFmpeg −2000). Else a
-    /// position in a recording: seconds from Flash, milliseconds from FFmpeg and librtmp.
-    pub start: f64,
-    /// How long to play, in the unit of `start`; negative: to the end.
-    pub duration: f64,
-    /// Whether the playlist is dropped first.
-    pub reset: bool,
-}
-
-/// A player whose wire bytes can be shared with others: see [`shared_chunks`](crate::shared_chunks).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SharedForm {
-    /// The message stream in the headers.
-    pub stream: MessageStreamId,
-    /// The chunk size.
-    pub chunk_size: u32,
 }
 
 /// ```text
@@ -206,6 +88,9 @@ impl ServerSession {
     /// The next event in `input`, or `None` when more bytes are needed. `now` is the time since an epoch of the
     /// caller's choice.
     ///
+    /// While `connect` waits for its answer nothing is taken off `input`: do not read on meanwhile. Once the session is
+    /// closed, what still comes is thrown away.
+    ///
     /// # Errors
     /// When the peer breaks the protocol or a limit. The session is closed then.
     pub fn next_event(
@@ -238,14 +123,22 @@ impl ServerSession {
             self.state = State::Connecting;
             return Ok(Some(ServerEvent::HandshakeDone(kind)));
         }
-        if matches!(self.state, State::Closed | State::Deciding { .. }) {
-            return Ok(None);
+        match self.state {
+            State::Deciding { .. } => return Ok(None),
+            State::Closed => {
+                input.clear();
+                return Ok(None);
+            }
+            _ => {}
         }
         while let Some(incoming) = self.link.receive(now, input, output)? {
             let event = match incoming {
                 Incoming::Command(stream, command) => self.command(stream, command, output)?,
                 Incoming::Media(media) => self.media(media),
                 Incoming::UserControl(event) => user_control(event),
+                // Nobody can go on without connect; anything else may be spared.
+                Incoming::Malformed(error) if matches!(self.state, State::Connecting) => return Err(error),
+                Incoming::Malformed(_) => None,
             };
             if event.is_some() {
                 return Ok(event);
@@ -258,228 +151,6 @@ impl ServerSession {
     fn media(&self, media: Media) -> Option<ServerEvent> {
         let stream = self.streams.publishing(media.stream)?;
         Some(ServerEvent::Media(Media { stream, ..media }))
-    }
-
-    fn command(
-        &mut self,
-        stream: MessageStreamId,
-        command: Command,
-        output: &mut Output,
-    ) -> Result<Option<ServerEvent>, Error> {
-        match (&self.state, command.name.as_str()) {
-            (State::Connecting, "connect") => return self.connect(command).map(Some),
-            (State::Connecting, _) => {
-                return Err(Error::PeerMisbehaved(Misbehaviour::UnexpectedCommand("before connect")));
-            }
-            (_, "connect") => {
-                return Err(Error::PeerMisbehaved(Misbehaviour::UnexpectedCommand("a second connect")));
-            }
-            _ => {}
-        }
-        Ok(match command.name.as_str() {
-            "createStream" => {
-                self.create_stream(&command, output)?;
-                None
-            }
-            "publish" => self.publish(stream, &command)?,
-            "play" => self.play(stream, &command)?,
-            "deleteStream" => {
-                let id = MessageStreamId(command.number_arg(0).unwrap_or(f64::from(stream.0)) as u32);
-                self.answer_null(&command, output);
-                let was = self.streams.remove(id);
-                self.ended(id, was, output)
-            }
-            "closeStream" => {
-                self.answer_null(&command, output);
-                let was = self.streams.reset(stream);
-                self.ended(stream, was, output)
-            }
-            "FCPublish" => {
-                self.notify("onFCPublish", Status::PUBLISH_START, &command, output);
-                self.answer_null(&command, output);
-                None
-            }
-            "FCUnpublish" => self.fc_unpublish(&command, output),
-            "FCSubscribe" => {
-                self.notify("onFCSubscribe", Status::PLAY_START, &command, output);
-                self.answer_null(&command, output);
-                None
-            }
-            "getStreamLength" => {
-                self.answer(&command, [Value::from(0.0)], output);
-                None
-            }
-            "pause" | "pauseRaw" => self.pause(stream, &command, output),
-            "seek" => Some(ServerEvent::Seek { stream, position: command.number_arg(0).unwrap_or(0.0) }),
-            "receiveAudio" => self.receive(stream, MediaType::Audio, &command),
-            "receiveVideo" => self.receive(stream, MediaType::Video, &command),
-            "releaseStream" | "_checkbw" => {
-                self.answer_null(&command, output);
-                None
-            }
-            "_result" | "_error" | "onStatus" => None,
-            _ => {
-                self.answer_null(&command, output);
-                Some(ServerEvent::UnknownCommand(command.name))
-            }
-        })
-    }
-
-    fn connect(&mut self, command: Command) -> Result<ServerEvent, Error> {
-        let Some(object) = command.object.as_object().cloned() else {
-            return Err(Error::PeerMisbehaved(Misbehaviour::MalformedCommand("connect without an object")));
-        };
-        let text = |name| object.get_ignore_case(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let object_encoding = object.get_ignore_case("objectEncoding").and_then(Value::as_number);
-        self.state = State::Deciding {
-            transaction: command.transaction,
-            object_encoding: object_encoding.unwrap_or(0.0),
-        };
-        Ok(ServerEvent::Connect(ConnectRequest {
-            app: text("app"),
-            tc_url: text("tcUrl"),
-            flash_ver: text("flashVer"),
-            capabilities: Capabilities::from_object(&object),
-            object,
-        }))
-    }
-
-    fn create_stream(&mut self, command: &Command, output: &mut Output) -> Result<(), Error> {
-        self.check_stream_limit()?;
-        let id = self.streams.create();
-        self.answer(command, [Value::from(f64::from(id.0))], output);
-        Ok(())
-    }
-
-    fn check_stream_limit(&self) -> Result<(), Error> {
-        let full = self.streams.len() >= self.config.limits.message_streams;
-        if full { Err(Error::LimitExceeded(Limit::MessageStreams)) } else { Ok(()) }
-    }
-
-    fn publish(&mut self, stream: MessageStreamId, command: &Command) -> Result<Option<ServerEvent>, Error> {
-        let name = command.str_arg(0).unwrap_or_default().to_owned();
-        let kind = match command.str_arg(1) {
-            Some("record") => PublishKind::Record,
-            Some("append") => PublishKind::Append,
-            _ => PublishKind::Live,
-        };
-        let next = StreamState::Publishing { name: name.clone(), accepted: false };
-        let request = PublishRequest { stream, name, kind };
-        self.begin(stream, next, ServerEvent::Publish(request)).map(Some)
-    }
-
-    fn play(&mut self, stream: MessageStreamId, command: &Command) -> Result<Option<ServerEvent>, Error> {
-        // Flash sends a number as the last argument too: 0 and 2 keep the playlist, 1 and 3 reset it.
-        let reset =
-            command.bool_arg(3).or_else(|| command.number_arg(3).map(|n| n % 2.0 == 1.0)).unwrap_or(true);
-        let next =
-            StreamState::Playing(Playing { accepted: false, reset, audio: true, video: true, paused: false });
-        let request = PlayRequest {
-            stream,
-            name: command.str_arg(0).unwrap_or_default().to_owned(),
-            start: command.number_arg(1).unwrap_or(-2.0),
-            duration: command.number_arg(2).unwrap_or(-1.0),
-            reset,
-        };
-        self.begin(stream, next, ServerEvent::Play(request)).map(Some)
-    }
-
-    /// Puts `stream` to a new use; what it was used for before ends first.
-    fn begin(
-        &mut self,
-        stream: MessageStreamId,
-        next: StreamState,
-        event: ServerEvent,
-    ) -> Result<ServerEvent, Error> {
-        if self.streams.get(stream).is_none() {
-            self.check_stream_limit()?;
-        }
-        let was = std::mem::replace(self.streams.open(stream), next);
-        Ok(match end_event(stream, &was) {
-            Some(end) => {
-                self.second = Some(event);
-                end
-            }
-            None => event,
-        })
-    }
-
-    /// Ends what `stream` was used for, and tells a publisher so.
-    fn ended(
-        &mut self,
-        stream: MessageStreamId,
-        was: Option<StreamState>,
-        output: &mut Output,
-    ) -> Option<ServerEvent> {
-        let was = was?;
-        if let StreamState::Publishing { name, accepted: true } = &was {
-            let description = format!("{name} is now unpublished.");
-            self.send_status(stream, Status::UNPUBLISH_SUCCESS, &description, output);
-        }
-        end_event(stream, &was)
-    }
-
-    fn fc_unpublish(&mut self, command: &Command, output: &mut Output) -> Option<ServerEvent> {
-        self.notify("onFCUnpublish", Status::UNPUBLISH_SUCCESS, command, output);
-        self.answer_null(command, output);
-        let stream = self.streams.published_as(command.str_arg(0).unwrap_or_default())?;
-        let was = self.streams.reset(stream);
-        self.ended(stream, was, output)
-    }
-
-    fn pause(
-        &mut self,
-        stream: MessageStreamId,
-        command: &Command,
-        output: &mut Output,
-    ) -> Option<ServerEvent> {
-        let StreamState::Playing(playing) = self.streams.get_mut(stream)? else { return None };
-        // The flag may be missing: the command then toggles, as Flash's togglePause did.
-        let paused = command.bool_arg(0).unwrap_or(!playing.paused);
-        playing.paused = paused;
-        let (status, description) =
-            if paused { (Status::PAUSE_NOTIFY, "Paused.") } else { (Status::UNPAUSE_NOTIFY, "Unpaused.") };
-        self.send_status(stream, status, description, output);
-        Some(ServerEvent::Pause { stream, paused, position: command.number_arg(1).unwrap_or(0.0) })
-    }
-
-    fn receive(
-        &mut self,
-        stream: MessageStreamId,
-        kind: MediaType,
-        command: &Command,
-    ) -> Option<ServerEvent> {
-        let StreamState::Playing(playing) = self.streams.get_mut(stream)? else { return None };
-        let receive = command.bool_arg(0).unwrap_or(true);
-        match kind {
-            MediaType::Audio => playing.audio = receive,
-            MediaType::Video => playing.video = receive,
-            MediaType::Data => {}
-        }
-        Some(ServerEvent::Receive { stream, kind, receive })
-    }
-
-    /// Answers a command with `_result`, if it asked for an answer.
-    fn answer<const N: usize>(&mut self, command: &Command, values: [Value; N], output: &mut Output) {
-        if command.transaction != 0.0 {
-            let answer = Command::new("_result", command.transaction, values);
-            self.link.put_command(MessageStreamId::CONNECTION, &answer, output);
-        }
-    }
-
-    /// Livestream Studio and some hardware encoders wait for an answer to every numbered command.
-    fn answer_null(&mut self, command: &Command, output: &mut Output) {
-        self.answer(command, [Value::Null], output);
-    }
-
-    /// Sends the `onFC…` call that FMLE-style clients wait for beside the `_result`.
-    fn notify(&mut self, name: &str, status: Status, command: &Command, output: &mut Output) {
-        let info = status.info(command.str_arg(0).unwrap_or_default());
-        self.link.put_command(
-            MessageStreamId::CONNECTION,
-            &Command::new(name, 0.0, [Value::Object(info)]),
-            output,
-        );
     }
 
     /// Accepts the pending `connect`.
@@ -543,6 +214,9 @@ impl ServerSession {
     }
 
     /// Accepts the pending `publish` on `stream`: from now on its media comes as events.
+    ///
+    /// [`ServerEvent::Unpublish`] takes the request back: an answer that took long must not be given after it, because
+    /// it would count for the next request on this stream.
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] if none is pending there.
@@ -682,6 +356,12 @@ impl ServerSession {
         self.link.stats()
     }
 
+    /// Messages passed over so far: shared objects, types nobody knows, commands and user control events that cannot be
+    /// read.
+    pub fn ignored_messages(&self) -> u64 {
+        self.link.ignored()
+    }
+
     /// Bytes received so far.
     pub fn bytes_received(&self) -> u64 {
         self.link.flow().received()
@@ -690,14 +370,6 @@ impl ServerSession {
     /// How many of the bytes written so far the client has not acknowledged; `None` if it never acknowledges.
     pub fn unacknowledged(&self, output: &Output) -> Option<u32> {
         self.link.flow().unacknowledged(output.written())
-    }
-}
-
-fn end_event(stream: MessageStreamId, was: &StreamState) -> Option<ServerEvent> {
-    match was {
-        StreamState::Idle => None,
-        StreamState::Publishing { .. } => Some(ServerEvent::Unpublish(stream)),
-        StreamState::Playing(_) => Some(ServerEvent::StopPlay(stream)),
     }
 }
 

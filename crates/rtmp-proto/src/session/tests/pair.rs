@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::*;
+use crate::session::*;
 use crate::{Capabilities, HANDSHAKE_RANDOM_LEN, MessageStreamId, Output, StreamAddress};
 
 /// A client and a server connected by two byte buffers.

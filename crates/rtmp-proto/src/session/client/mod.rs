@@ -1,5 +1,8 @@
 //! The client's side of a connection.
 
+mod answer;
+mod event;
+
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -7,12 +10,14 @@ use flumen_amf0::{Object, Value};
 use smallvec::SmallVec;
 
 use super::limits::Limits;
-use super::link::{Incoming, Link, Media};
+use super::link::{Incoming, Link, Media, MediaType};
 use super::server::PublishKind;
 use crate::{
     Capabilities, ChunkClass, ClientHandshake, Command, Error, HANDSHAKE_RANDOM_LEN, HandshakeKind,
-    MessageStreamId, Output, ReconnectRequest, UserControl,
+    MessageStreamId, Output, UserControl,
 };
+
+pub use event::{ClientEvent, Refusal};
 
 /// What a client session is made with.
 #[derive(Clone, Debug)]
@@ -55,74 +60,6 @@ impl ClientConfig {
     }
 }
 
-/// What happened on a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ClientEvent {
-    /// The handshake is done and `connect` is on its way.
-    HandshakeDone(HandshakeKind),
-    /// The server accepted `connect`: [`ClientSession::publish`] and [`ClientSession::play`] may follow.
-    Connected {
-        /// What Enhanced RTMP features the server supports.
-        capabilities: Capabilities,
-        /// What the server says about itself.
-        properties: Object,
-    },
-    /// The server refused `connect`; the session is over.
-    ConnectRejected(Refusal),
-    /// The server is ready for the media of this stream.
-    PublishStarted {
-        /// The message stream to send on.
-        stream: MessageStreamId,
-        /// The name it was asked for.
-        name: String,
-    },
-    /// The server plays the stream, or waits for its publisher.
-    PlayStarted {
-        /// The message stream the media comes on.
-        stream: MessageStreamId,
-        /// The name it was asked for.
-        name: String,
-    },
-    /// The server refused to publish or play a stream, or stopped doing so.
-    Refused {
-        /// The name it was asked for.
-        name: String,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Media of a stream being played.
-    Media(Media),
-    /// Any other status, such as `NetStream.Play.UnpublishNotify`.
-    Status {
-        /// The message stream it is about; 0 for the connection.
-        stream: MessageStreamId,
-        /// The `code`.
-        code: String,
-        /// The `description`.
-        description: String,
-    },
-    /// The stream has no more data for now (user control Stream EOF).
-    StreamEof(MessageStreamId),
-    /// The server wants the client to connect again (E-RTMP v2, "Reconnect Request").
-    ReconnectRequest(ReconnectRequest),
-    /// The answer to a ping.
-    Pong {
-        /// The timestamp of the ping.
-        timestamp: u32,
-    },
-}
-
-/// A server's no.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Such as `NetStream.Publish.BadName`.
-    pub code: String,
-    /// For people, and for `authmod=adobe`.
-    pub description: String,
-    /// Where the server sends the client instead (`ex.redirect`).
-    pub redirect: Option<String>,
-}
-
 /// ```text
 ///  Handshake ──► Connecting ──_result──► Ready
 ///                    └──────_error────► Closed
@@ -159,15 +96,14 @@ enum Call {
 #[derive(Debug)]
 struct Stream {
     id: MessageStreamId,
+    /// Of `publish` or `play`.
+    transaction: f64,
     purpose: Purpose,
     started: bool,
 }
 
 /// The transaction id of `connect` (RTMP §7.2.1.1 demands 1).
 const CONNECT_TRANSACTION: f64 = 1.0;
-
-/// How much a player says it buffers, milliseconds: what FFmpeg says, and enough for servers that pace by it.
-const BUFFER_MILLIS: u32 = 3000;
 
 /// The client's side of one connection: bytes in, events and bytes out.
 ///
@@ -180,6 +116,10 @@ pub struct ClientSession {
     last_transaction: f64,
     calls: SmallVec<[(f64, Call); 2]>,
     streams: SmallVec<[Stream; 1]>,
+    /// Whether `_checkbw` was sent.
+    bandwidth_checked: bool,
+    /// Media that is itself the news that playing starts means two things at once.
+    second: Option<ClientEvent>,
 }
 
 impl ClientSession {
@@ -194,11 +134,13 @@ impl ClientSession {
             last_transaction: CONNECT_TRANSACTION,
             calls: SmallVec::new(),
             streams: SmallVec::new(),
+            bandwidth_checked: false,
+            second: None,
         }
     }
 
     /// The next event in `input`, or `None` when more bytes are needed. `now` is the time since an epoch of the
-    /// caller's choice.
+    /// caller's choice. Once the session is closed, what still comes is thrown away.
     ///
     /// # Errors
     /// When the server breaks the protocol or a limit. The session is closed then.
@@ -221,6 +163,9 @@ impl ClientSession {
         input: &mut BytesMut,
         output: &mut Output,
     ) -> Result<Option<ClientEvent>, Error> {
+        if let Some(event) = self.second.take() {
+            return Ok(Some(event));
+        }
         if let State::Handshake(handshake) = &mut self.state {
             let before = input.len();
             let done = handshake.advance(input, output)?;
@@ -230,6 +175,7 @@ impl ClientSession {
             return Ok(Some(ClientEvent::HandshakeDone(kind)));
         }
         if matches!(self.state, State::Closed) {
+            input.clear();
             return Ok(None);
         }
         while let Some(incoming) = self.link.receive(now, input, output)? {
@@ -241,6 +187,9 @@ impl ClientSession {
                     Some(ClientEvent::Pong { timestamp })
                 }
                 Incoming::UserControl(_) => None,
+                // Nobody can go on without the answer to connect; anything else may be spared.
+                Incoming::Malformed(error) if matches!(self.state, State::Connecting) => return Err(error),
+                Incoming::Malformed(_) => None,
             };
             if event.is_some() {
                 return Ok(event);
@@ -322,129 +271,6 @@ impl ClientSession {
         self.last_transaction
     }
 
-    fn command(
-        &mut self,
-        stream: MessageStreamId,
-        command: Command,
-        output: &mut Output,
-    ) -> Option<ClientEvent> {
-        match command.name.as_str() {
-            "_result" => self.result(&command, output),
-            "_error" => self.error(&command),
-            "onStatus" => self.status(stream, &command),
-            // FMLE-style servers measure the bandwidth this way and wait for the answer.
-            "onBWDone" | "_onbwcheck" if command.transaction != 0.0 => {
-                let answer = Command::new("_result", command.transaction, [Value::Null]);
-                self.link.put_command(MessageStreamId::CONNECTION, &answer, output);
-                None
-            }
-            _ => None,
-        }
-    }
-
-    fn take_call(&mut self, transaction: f64) -> Option<Call> {
-        let index = self.calls.iter().position(|(id, _)| *id == transaction)?;
-        Some(self.calls.swap_remove(index).1)
-    }
-
-    fn result(&mut self, answer: &Command, output: &mut Output) -> Option<ClientEvent> {
-        match self.take_call(answer.transaction)? {
-            Call::Connect => {
-                self.state = State::Ready;
-                let info = answer.info().cloned().unwrap_or_default();
-                let capabilities = Capabilities::from_object(&info);
-                let properties = answer.object.as_object().cloned().unwrap_or_default();
-                Some(ClientEvent::Connected { capabilities, properties })
-            }
-            Call::CreateStream(purpose) => {
-                let id = MessageStreamId(answer.number_arg(0).unwrap_or(1.0) as u32);
-                self.use_stream(id, purpose, output);
-                None
-            }
-        }
-    }
-
-    fn use_stream(&mut self, id: MessageStreamId, purpose: Purpose, output: &mut Output) {
-        let transaction = self.next_transaction();
-        let command = match &purpose {
-            Purpose::Publish { name, kind } => {
-                let kind = match kind {
-                    PublishKind::Live => "live",
-                    PublishKind::Record => "record",
-                    PublishKind::Append => "append",
-                };
-                Command::new("publish", transaction, [Value::from(name.as_str()), Value::from(kind)])
-            }
-            Purpose::Play { name, start } => {
-                Command::new("play", transaction, [Value::from(name.as_str()), Value::from(*start)])
-            }
-        };
-        self.link.put_command(id, &command, output);
-        if matches!(purpose, Purpose::Play { .. }) {
-            let event = UserControl::SetBufferLength { stream: id, buffer_ms: BUFFER_MILLIS };
-            self.link.put_user_control(event, output);
-        }
-        self.streams.push(Stream { id, purpose, started: false });
-    }
-
-    fn error(&mut self, answer: &Command) -> Option<ClientEvent> {
-        let refusal = refusal(answer);
-        match self.take_call(answer.transaction)? {
-            Call::Connect => {
-                self.state = State::Closed;
-                Some(ClientEvent::ConnectRejected(refusal))
-            }
-            Call::CreateStream(purpose) => {
-                Some(ClientEvent::Refused { name: purpose.name().to_owned(), refusal })
-            }
-        }
-    }
-
-    fn status(&mut self, stream: MessageStreamId, command: &Command) -> Option<ClientEvent> {
-        let info = command.info()?;
-        let text = |name| info.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (level, code, description) = (text("level"), text("code"), text("description"));
-        if let Some(request) = ReconnectRequest::from_info(info) {
-            return Some(ClientEvent::ReconnectRequest(request));
-        }
-        match code {
-            "NetStream.Publish.Start" | "NetStream.Play.Start" => return self.started(stream),
-            _ => {}
-        }
-        let failed =
-            level == "error" || matches!(code, "NetStream.Play.StreamNotFound" | "NetStream.Play.Failed");
-        if failed && let Some(index) = self.index_of(stream) {
-            let name = self.streams.swap_remove(index).purpose.name().to_owned();
-            return Some(ClientEvent::Refused { name, refusal: refusal(command) });
-        }
-        Some(ClientEvent::Status { stream, code: code.to_owned(), description: description.to_owned() })
-    }
-
-    /// The stream a status is about. Interop: some servers send the status of the only stream on stream 0.
-    fn index_of(&self, stream: MessageStreamId) -> Option<usize> {
-        let exact = self.streams.iter().position(|known| known.id == stream);
-        exact.or_else(|| (stream == MessageStreamId::CONNECTION && self.streams.len() == 1).then_some(0))
-    }
-
-    fn started(&mut self, stream: MessageStreamId) -> Option<ClientEvent> {
-        let index = self.index_of(stream)?;
-        let known = &mut self.streams[index];
-        if std::mem::replace(&mut known.started, true) {
-            return None;
-        }
-        let (stream, name) = (known.id, known.purpose.name().to_owned());
-        Some(match known.purpose {
-            Purpose::Publish { .. } => ClientEvent::PublishStarted { stream, name },
-            Purpose::Play { .. } => ClientEvent::PlayStarted { stream, name },
-        })
-    }
-
-    fn media(&mut self, media: Media) -> Option<ClientEvent> {
-        let index = self.index_of(media.stream)?;
-        let stream = self.streams[index].id;
-        Some(ClientEvent::Media(Media { stream, ..media }))
-    }
-
     /// Queues one media message of a publishing stream; [`refill`](Self::refill) sends it chunk by chunk, audio
     /// before what is left of larger video.
     ///
@@ -496,17 +322,11 @@ impl ClientSession {
     }
 
     /// Switches audio or video of the stream being played on or off.
-    pub fn receive(
-        &mut self,
-        stream: MessageStreamId,
-        kind: super::MediaType,
-        on: bool,
-        output: &mut Output,
-    ) {
+    pub fn receive(&mut self, stream: MessageStreamId, kind: MediaType, on: bool, output: &mut Output) {
         let name = match kind {
-            super::MediaType::Audio => "receiveAudio",
-            super::MediaType::Video => "receiveVideo",
-            super::MediaType::Data => return,
+            MediaType::Audio => "receiveAudio",
+            MediaType::Video => "receiveVideo",
+            MediaType::Data => return,
         };
         self.link.put_command(stream, &Command::new(name, 0.0, [Value::from(on)]), output);
     }
@@ -530,17 +350,4 @@ impl ClientSession {
     pub fn unacknowledged(&self, output: &Output) -> Option<u32> {
         self.link.flow().unacknowledged(output.written())
     }
-}
-
-fn refusal(answer: &Command) -> Refusal {
-    let info = answer.info();
-    let text =
-        |name| info.and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let redirect = info
-        .and_then(|info| info.get("ex"))
-        .and_then(Value::as_object)
-        .and_then(|ex| ex.get("redirect"))
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    Refusal { code: text("code"), description: text("description"), redirect }
 }
