@@ -1,5 +1,7 @@
 //! Bodies of the fuzz targets: each takes a stranger's bytes and asserts what must hold for any of them.
 
+mod session;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +17,8 @@ use crate::message::{
     Aggregate, ChunkStreamId, ControlMessage, Message, MessageStreamId, MessageType, UserControl,
 };
 use crate::output::Output;
+
+pub use session::{client_session, server_session};
 
 /// Three lines as `tcUrl`, `app` and name: nothing panics or grows, and the name is one segment. The first line as the
 /// URL of a client: its password is never shown.
@@ -226,9 +230,11 @@ mod tests {
         ("aggregate", aggregate),
         ("capabilities", capabilities),
         ("chunk_decoder", chunk_decoder),
+        ("client_session", client_session),
         ("control", control),
         ("handshake_client", handshake_client),
         ("handshake_server", handshake_server),
+        ("server_session", server_session),
     ];
 
     #[test]

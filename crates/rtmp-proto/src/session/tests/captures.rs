@@ -70,18 +70,8 @@ fn capture(name: &'static str, handshake: HandshakeKind, flash_ver: &'static str
 }
 
 impl Capture {
-    /// What a server makes of the client, whose bytes come in pieces of these lengths, over and over.
     fn serve(&self, pieces: &[usize]) -> (Server, Vec<ServerEvent>) {
-        let (mut server, mut events, mut rest) = (Server::new(), Vec::new(), &self.client[..]);
-        for length in pieces.iter().cycle() {
-            let (piece, later) = rest.split_at(rest.len().min(*length));
-            server.receive(piece, &mut events).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-            rest = later;
-            if rest.is_empty() {
-                break;
-            }
-        }
-        (server, events)
+        Server::serve(&self.client, pieces)
     }
 
     /// Every message of one direction.
@@ -103,10 +93,7 @@ fn every_capture_is_listed() {
 fn a_publisher_beyond_24_bits_of_time_keeps_its_time() {
     let bytes = include_bytes!("../../../testdata/captures/ffmpeg-5.1-publish-late.c2s.bin");
     for piece in [1, 7, bytes.len()] {
-        let (mut server, mut events) = (Server::new(), Vec::new());
-        for piece in bytes.chunks(piece) {
-            server.receive(piece, &mut events).expect("a real client");
-        }
+        let (_, events) = Server::serve(bytes, &[piece]);
         let times: Vec<u32> = events
             .iter()
             .filter_map(|event| match event {

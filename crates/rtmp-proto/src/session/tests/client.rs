@@ -3,8 +3,6 @@
 use super::*;
 use crate::{CapsEx, Misbehaviour, ReconnectRequest};
 
-const ONE: MessageStreamId = MessageStreamId(1);
-
 fn publish_started(stream: u32) -> ClientEvent {
     ClientEvent::PublishStarted { stream: MessageStreamId(stream), name: "demo".to_owned() }
 }

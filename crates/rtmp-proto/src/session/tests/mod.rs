@@ -3,6 +3,7 @@
 //! [`pair`] lets both roles talk to each other. Everywhere else the peer is a [`Script`]: bytes made by hand, because the
 //! peers worth testing are the ones that do not behave as ours.
 
+mod any;
 mod captures;
 mod client;
 mod exchange;
@@ -22,6 +23,8 @@ use crate::{
 
 /// Version, hello and answer: as long from either side.
 const HANDSHAKE_LEN: usize = 1 + 2 * 1536;
+
+const ONE: MessageStreamId = MessageStreamId(1);
 
 /// What a peer sends, message by message.
 struct Script {
@@ -178,6 +181,20 @@ impl Server {
             events.push(event);
         }
         Ok(())
+    }
+
+    /// What a server makes of a client whose bytes come in pieces of these lengths, over and over.
+    fn serve(bytes: &[u8], pieces: &[usize]) -> (Self, Vec<ServerEvent>) {
+        let (mut server, mut events, mut rest) = (Self::new(), Vec::new(), bytes);
+        for length in pieces.iter().cycle() {
+            let (piece, later) = rest.split_at(rest.len().min(*length));
+            server.receive(piece, &mut events).expect("the client behaves");
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        (server, events)
     }
 
     fn accept(&mut self, event: &ServerEvent) {
