@@ -119,7 +119,7 @@ impl Link {
         self.ignored
     }
 
-    /// Counts bytes that were read outside the chunk layer: the handshake.
+    /// Counts bytes that were read outside the chunk layer: the handshake, which is too short to be acknowledged alone.
     pub(crate) fn count_received(&mut self, bytes: usize) {
         self.flow.on_received(bytes);
     }

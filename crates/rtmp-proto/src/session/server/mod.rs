@@ -339,10 +339,12 @@ impl ServerSession {
         self.link.put_command(MessageStreamId::CONNECTION, &command, output);
     }
 
-    /// Tells the client that the server closes the connection.
+    /// Tells the client that the server closes the connection, if it has come far enough to understand that.
     pub fn close(&mut self, description: &str, output: &mut Output) {
-        let command = Status::CONNECT_CLOSED.command(description);
-        self.link.put_command(MessageStreamId::CONNECTION, &command, output);
+        if self.is_ready() {
+            let command = Status::CONNECT_CLOSED.command(description);
+            self.link.put_command(MessageStreamId::CONNECTION, &command, output);
+        }
         self.state = State::Closed;
     }
 

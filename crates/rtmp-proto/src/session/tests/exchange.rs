@@ -258,3 +258,16 @@ fn closing_says_so_and_never_calls_close() {
     assert_eq!(server.run(), []);
     assert!(server.input.is_empty(), "what comes after the end does not pile up");
 }
+
+#[test]
+fn closing_before_the_connection_stands_says_nothing() {
+    let mut server = Server::new();
+    server.session.close("shutting down", &mut server.output);
+    assert!(server.output.is_empty());
+    let mut server = Server::new();
+    server.accepts = false;
+    server.client.connect(connect_object());
+    server.run();
+    server.session.close("shutting down", &mut server.output);
+    assert_eq!(server.said(), [""; 0]);
+}
