@@ -18,8 +18,6 @@ use crate::message::{
 };
 use crate::output::Output;
 
-pub use session::{client_session, server_session};
-
 /// Three lines as `tcUrl`, `app` and name: nothing panics or grows, and the name is one segment. The first line as the
 /// URL of a client: its password is never shown.
 pub fn address(data: &[u8]) {
@@ -214,6 +212,19 @@ pub fn aggregate(data: &[u8]) {
         }
     }
     assert!(taken <= data.len());
+}
+
+/// What a client says, from its first byte, after a handshake and after `connect`: the events fit together and do not
+/// depend on how the bytes were split, and the answers are bounded.
+///
+/// The last byte is the length of the pieces.
+pub fn server_session(data: &[u8]) {
+    session::server(data);
+}
+
+/// What a server says, from its first byte, after a handshake and after it accepted `connect`: as [`server_session`].
+pub fn client_session(data: &[u8]) {
+    session::client(data);
 }
 
 #[cfg(test)]

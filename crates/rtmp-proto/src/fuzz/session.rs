@@ -28,22 +28,20 @@ const HANDSHAKE_LEN: usize = 3073;
 /// The longest chunk header.
 const CHUNK_HEADER_LEN: usize = 18;
 
-/// What a client says, from its first byte, after a handshake and after `connect`: the events fit together and do not
-/// depend on how the bytes were split (the last byte is the length of the pieces), and answers are bounded.
-pub fn server_session(data: &[u8]) {
+pub(super) fn server(data: &[u8]) {
     let object = Value::Object(Object::new().with("app", "live"));
     let connect = Command { object, ..Command::new("connect", 1.0, []) };
     check(data, &connect, run_server);
 }
 
-/// What a server says, from its first byte, after a handshake and after it accepted `connect`: as [`server_session`].
-pub fn client_session(data: &[u8]) {
+pub(super) fn client(data: &[u8]) {
     check(data, &Command::new("_result", 1.0, []), run_client);
 }
 
 /// What came of some bytes.
 type Outcome<E> = (Vec<E>, Option<Error>);
 
+/// Runs `data` from the first byte, after a handshake and after `opening`.
 fn check<E>(data: &[u8], opening: &Command, run: fn(&[u8], usize) -> Outcome<E>)
 where
     E: PartialEq + fmt::Debug,
