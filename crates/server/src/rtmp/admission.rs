@@ -41,15 +41,30 @@ impl Logins {
     }
 }
 
-/// The stream a client means, and what it proves to be the same client with next time.
+/// What a client's address means.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The stream.
+    pub(super) key: StreamKey,
+    /// What the client proves to be the same one with next time.
+    pub(super) credential: Credential,
+    /// The client takes all tracks (`?tracks=all`). FFmpeg reads multitrack streams and has no way to say so in
+    /// `connect`.
+    pub(super) all_tracks: bool,
+}
+
+/// What the address of a client means that publishes or plays `name`.
 pub(super) fn resolve(
     request: &ConnectRequest,
     user: Option<&str>,
     name: &str,
-) -> Result<(StreamKey, Credential), InvalidKey> {
+) -> Result<Target, InvalidKey> {
     let address = StreamAddress::resolve(&request.tc_url, &request.app, name);
-    let key = address.key().parse()?;
-    Ok((key, credential(&address, user)))
+    Ok(Target {
+        key: address.key().parse()?,
+        credential: credential(&address, user),
+        all_tracks: address.param("tracks") == Some("all"),
+    })
 }
 
 /// The query and the user, as far as they tell who it is. Where a client shows nothing, all are the same.

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use flumen_hub::{CloseReason, InvalidKey, PublishError, PublishRequest, SubscribeEnd, SubscribeError};
+use flumen_media::flv::Dialect;
 use flumen_rtmp::proto::{
     ChunkLimits, ConnectRequest, Limits, MediaType, MessageStreamId, PlayRequest,
     PublishRequest as Publishing, ServerConfig, ServerEvent, Status,
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Span, debug, info};
 
 use super::Server;
-use super::admission::{Pass, resolve};
+use super::admission::{Pass, Target, resolve};
 use super::from_hub::Egress;
 use super::to_hub::Ingest;
 
@@ -233,7 +234,8 @@ impl Client {
     }
 
     async fn publish(&mut self, request: Publishing) -> Result<Option<Ending>, Error> {
-        let (key, credential) = match resolve(&self.request, self.user.as_deref(), &request.name) {
+        let Target { key, credential, .. } = match resolve(&self.request, self.user.as_deref(), &request.name)
+        {
             Ok(resolved) => resolved,
             Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PUBLISH_BAD_NAME)),
         };
@@ -258,7 +260,8 @@ impl Client {
     }
 
     fn play(&mut self, request: PlayRequest) -> Result<Option<Ending>, Error> {
-        let (key, _) = match resolve(&self.request, self.user.as_deref(), &request.name) {
+        let Target { key, all_tracks, .. } = match resolve(&self.request, self.user.as_deref(), &request.name)
+        {
             Ok(resolved) => resolved,
             Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PLAY_FAILED)),
         };
@@ -266,7 +269,11 @@ impl Client {
         self.decide_trace(key.as_str());
         let settings = self.server.settings();
         let capabilities = &self.request.capabilities;
-        let player = Egress::new(&self.server.hub, key, request.stream, capabilities, &settings.play);
+        let dialect = Dialect {
+            multitrack: capabilities.multitrack() || all_tracks,
+            nanos: capabilities.timestamp_nano_offset(),
+        };
+        let player = Egress::new(&self.server.hub, key, request.stream, dialect, &settings.play);
         let mut player = match player {
             Ok(player) => player,
             Err(error) => return self.refuse(request.stream, play_refusal(error)),

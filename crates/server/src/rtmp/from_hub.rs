@@ -6,7 +6,7 @@ use flumen_hub::{Event, StreamKey, SubscribeEnd, SubscribeError, SubscribeOption
 use flumen_media::flv::Dialect;
 use flumen_media::{FrameKind, MediaKind, Timestamp};
 use flumen_rtmp::proto::{
-    Capabilities, Error, Media, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl,
+    Error, Media, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl,
 };
 use tokio::time::Instant;
 use tracing::debug;
@@ -44,7 +44,7 @@ impl Egress {
         hub: &Hub,
         key: StreamKey,
         stream: MessageStreamId,
-        capabilities: &Capabilities,
+        dialect: Dialect,
         settings: &Play,
     ) -> Result<Self, SubscribeError> {
         let (wake, linger) = match settings.linger {
@@ -53,8 +53,6 @@ impl Egress {
         };
         let options = SubscribeOptions { wait: settings.wait, wake, ..SubscribeOptions::new("rtmp") };
         let subscriber = hub.subscribe(&key, options)?;
-        let dialect =
-            Dialect { multitrack: capabilities.multitrack(), nanos: capabilities.timestamp_nano_offset() };
         Ok(Self {
             stream,
             key,
