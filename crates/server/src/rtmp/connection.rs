@@ -2,7 +2,7 @@
 
 use std::future::{pending, poll_fn};
 use std::io::ErrorKind;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use flumen_rtmp::proto::{
     PublishRequest as Publishing, ServerConfig, ServerEvent, Status,
 };
 use flumen_rtmp::{Connection, Error, Incoming, Progress};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{Span, debug, info};
 
 use super::Server;
@@ -154,8 +154,10 @@ struct PublishingStream {
 impl Client {
     async fn run(mut self) -> Result<Ending, Error> {
         let shutdown = self.server.shutdown.clone();
-        let mut check_at = Instant::now() + CHECK_INTERVAL;
-        let mut leave_at: Option<Instant> = None;
+        // Both are made once: a timer and a waiter for every turn of the loop would cost more than the turn.
+        let mut asked_to_stop = pin!(shutdown.requested());
+        let mut next_check = pin!(sleep(CHECK_INTERVAL));
+        let mut leaving = false;
         loop {
             let drained = self.connection.pending() == 0;
             tokio::select! {
@@ -174,18 +176,19 @@ impl Client {
                     Err(end) => return self.end(Ending::Unplayed(end)).await,
                 },
                 reason = closed(&mut self.publishing) => return self.end(Ending::Unpublished(reason)).await,
-                () = sleep_until(check_at) => {
-                    check_at = Instant::now() + CHECK_INTERVAL;
+                () = &mut next_check => {
+                    if leaving {
+                        return self.end(Ending::Shutdown).await;
+                    }
                     self.check()?;
+                    next_check.as_mut().reset(Instant::now() + CHECK_INTERVAL);
                 }
-                () = shutdown.requested(), if leave_at.is_none() => {
+                () = &mut asked_to_stop, if !leaving => {
                     if !self.ask_to_reconnect() {
                         return self.end(Ending::Shutdown).await;
                     }
-                    leave_at = Some(Instant::now() + LEAVE_WITHIN);
-                }
-                () = sleep_until(leave_at.unwrap_or(check_at)), if leave_at.is_some() => {
-                    return self.end(Ending::Shutdown).await;
+                    leaving = true;
+                    next_check.as_mut().reset(Instant::now() + LEAVE_WITHIN);
                 }
             }
         }
