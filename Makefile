@@ -28,17 +28,19 @@ check: build-deps ## quick: type check and layer rules, no tests
 	cargo check --workspace --all-targets $(CARGO_FLAGS)
 
 .PHONY: lint
-lint: build-deps ## formatting, clippy, docs, layer rules, shell scripts
+lint: build-deps ## formatting, clippy, docs, layer rules, scripts, fuzz targets
 	cargo fmt --all --check
 	scripts/check-layers --self-test
 	scripts/check-layers
 	scripts/check-shell
+	scripts/fuzz-targets --check
 	cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	cargo clippy --package flumen --test interop $(CARGO_FLAGS) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps $(CARGO_FLAGS)
 
 .PHONY: test
 test: build-deps test-deps ## install what tests need, then run every test, real clients included
-	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests workspace
+	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests workspace interop
 
 .PHONY: interop
 interop: build-deps test-deps ## only the tests against real clients (FFmpeg, GStreamer, OBS, VLC, ...)

@@ -1,0 +1,19 @@
+//! What the interop tests share: a server under test, foreign programs, and the comparison of packets.
+
+mod packets;
+mod process;
+mod programs;
+mod proxy;
+mod raw;
+mod server;
+mod transfer;
+
+pub(crate) use packets::{Track, assert_same, assert_same_tail, describe, key_frames_of, parse, tracks_of};
+pub(crate) use process::{Process, run};
+pub(crate) use programs::{
+    clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, program, script, unprivileged_program,
+};
+pub(crate) use proxy::Proxy;
+pub(crate) use raw::{RawClient, tags_of};
+pub(crate) use server::{Server, flumen};
+pub(crate) use transfer::{LIMIT, player, publisher};

@@ -1,0 +1,94 @@
+//! A Flumen server of a test's own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{fs, thread};
+
+use tempfile::TempDir;
+
+use super::process::{Finished, Process};
+
+/// Longest that a server may take to listen on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+/// A running `flumen serve` on ports of its own, in a folder of its own; killed when dropped.
+pub(crate) struct Server {
+    process: Process,
+    rtmp: String,
+    folder: TempDir,
+}
+
+impl Server {
+    /// A server with default settings.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[], &[])
+    }
+
+    /// A server that records every stream.
+    pub(crate) fn recording() -> Self {
+        Self::start_with(&[], &[("FLUMEN_RECORD_ALL", "true")])
+    }
+
+    /// A server with further arguments and settings (as environment variables).
+    pub(crate) fn start_with(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = flumen();
+        command.arg("serve").args(arguments).current_dir(folder.path());
+        command.env("FLUMEN_RTMP_ADDR", "127.0.0.1:0").envs(settings.iter().copied());
+        let mut process = Process::start(command);
+        let rtmp = process.wait_for(START, listening_address);
+        Self { process, rtmp, folder }
+    }
+
+    /// `HOST:PORT` of its RTMP listener.
+    pub(crate) fn rtmp_addr(&self) -> &str {
+        &self.rtmp
+    }
+
+    /// The address of the stream `live/NAME`.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("rtmp://{}/live/{name}", self.rtmp)
+    }
+
+    /// The one recording it has made, as soon as there is one.
+    pub(crate) fn recording_file(&self) -> PathBuf {
+        for _ in 0..100 {
+            if let [only] = &files(&self.folder.path().join("recordings"))[..] {
+                return only.clone();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("there is no recording, or more than one");
+    }
+
+    /// Asks it to stop, and waits for its orderly end.
+    pub(crate) fn stop(self) -> (Finished, TempDir) {
+        self.process.signal("TERM");
+        let folder = self.folder;
+        (self.process.finish(Duration::from_secs(15)).succeeded(), folder)
+    }
+
+    /// Kills it without a chance to tidy up. What it wrote stays until the folder that is returned is dropped.
+    pub(crate) fn kill(self) -> TempDir {
+        drop(self.process);
+        self.folder
+    }
+}
+
+/// The `flumen` command under test.
+pub(crate) fn flumen() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_flumen"))
+}
+
+/// The address in the log line that announces the RTMP listener.
+fn listening_address(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let announces = line["msg"] == "listening" && line["proto"] == "rtmp";
+    announces.then(|| line["addr"].as_str().expect("an address").to_owned())
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+}

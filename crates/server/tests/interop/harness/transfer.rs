@@ -1,0 +1,26 @@
+//! FFmpeg as a publisher and as a player.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::packets::describe;
+use super::process::Process;
+
+/// Longest that a five-second transfer may take on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+
+/// FFmpeg publishing all tracks of a clip as they are, in real time.
+pub(crate) fn publisher(mut ffmpeg: Command, clip: &Path, output_options: &[&str], url: &str) -> Process {
+    ffmpeg.arg("-re").arg("-i").arg(clip).args(["-map", "0", "-c", "copy"]);
+    ffmpeg.args(output_options).args(["-f", "flv", url]);
+    Process::start(ffmpeg)
+}
+
+/// FFmpeg playing a stream until it ends, describing what it gets. Returns when the server has been asked to play.
+pub(crate) fn player(mut ffmpeg: Command, url: &str) -> Process {
+    describe(ffmpeg.args(["-loglevel", "debug"]), url);
+    let mut process = Process::start(ffmpeg);
+    process.wait_for(LIMIT, |line| line.contains("Sending play command").then_some(()));
+    process
+}

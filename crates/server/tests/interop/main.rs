@@ -1,0 +1,16 @@
+//! Real clients against a real server: FFmpeg old and new, GStreamer, rtmpdump, VLC, OBS Studio, nginx-rtmp.
+//!
+//! Each test starts a server of its own on a free port and compares what came out with what went in, packet by packet.
+//! `make interop` installs the programs and runs this; a test whose program is missing fails and says so.
+
+mod demo;
+mod ffmpeg;
+mod gstreamer;
+mod harness;
+mod late_join;
+mod multitrack;
+mod obs;
+mod players;
+mod probe;
+mod recording;
+mod timestamps;
