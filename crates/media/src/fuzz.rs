@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
+use crate::mp4::Movie;
 use crate::nalu::{self, NalFormat};
 use crate::{
     AudioCodec, Codec, ParameterSets, Timestamp, TrackId, TrackInfo, VideoCodec, aac, adts, describe,
@@ -46,6 +47,25 @@ pub fn flv_file(data: &[u8]) {
         assert!(frame.payload.len() <= file.len());
     }
     assert!(demuxer.unreadable_tags() <= tags.len() as u64);
+}
+
+/// A movie, or a fragment after a fixed one, gives no configuration larger than itself (`OpusHead` has eight bytes more
+/// than its box); walking through what it claims to hold does not panic.
+pub fn mp4(data: &[u8]) {
+    let data = Bytes::copy_from_slice(data);
+    let Ok(mut movie) = Movie::parse(data.clone()) else { return };
+    for track in movie.tracks() {
+        assert!(track.config().len() <= data.len() + 8);
+    }
+    let samples: Vec<_> = movie.samples().take(1000).collect();
+    for sample in &samples {
+        let track = movie.track(sample.track).expect("samples have a track of the movie");
+        assert_eq!(track.frame(sample, Bytes::new()).dts, sample.dts);
+    }
+    let _ = (movie.duration(), movie.is_fragmented());
+    if let Ok(samples) = movie.fragment(data, 0) {
+        assert!(samples.is_sorted_by_key(|sample| sample.dts));
+    }
 }
 
 /// Metadata that was read and written says the same when it is read again; no getter panics.

@@ -1,4 +1,5 @@
-//! Live media without I/O: timestamps, tracks, codecs and frames, and the FLV format with Enhanced RTMP.
+//! Live media without I/O: timestamps, tracks, codecs and frames, the FLV format with
+//! Enhanced RTMP, and reading MP4 files.
 //!
 //! | short name | specification |
 //! | --- | --- |
@@ -18,6 +19,7 @@ pub mod flv;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod mp4;
 mod time;
 
 pub use codec::{AudioCodec, Codec, FourCc, VideoCodec};
