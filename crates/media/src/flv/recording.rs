@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use flumen_amf0::{Object, Value};
 
 use super::tag::{BACK_POINTER, TagHeader, back_pointer, put_tag_header};
-use super::{Dialect, Error, Header, Metadata, Pieces, TagType, Writer};
+use super::{Dialect, Error, Header, Metadata, Pieces, TagType, Writer, parse_body};
 pub use recovery::{Recovered, Recovery};
 
 use crate::{Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
@@ -90,13 +90,37 @@ impl Recording {
     /// # Errors
     /// If the frame does not fit into a tag: it is left out of the file.
     pub fn tag(&mut self, frame: &Frame) -> Result<Pieces, Error> {
-        if frame.track == TrackId::DATA && !self.message.is_empty() && frame.payload == self.message {
+        if self.begins_with(frame) {
             return Ok(Pieces::default());
         }
         let pieces = self.writer.tag(frame)?;
         let len = pieces.iter().map(|piece| piece.len() as u64).sum();
         self.totals.count(frame, self.writer.time(frame.dts), len);
         Ok(pieces)
+    }
+
+    /// The tag of a body as it came, for recordings that must not change a byte of it. See [`tag`](Self::tag).
+    ///
+    /// # Errors
+    /// If the body does not fit into a tag: it is left out of the file.
+    pub fn body_tag(&mut self, tag_type: TagType, dts: Timestamp, body: Bytes) -> Result<Pieces, Error> {
+        // What cannot be understood is recorded all the same.
+        let frames = parse_body(tag_type, dts, body.clone()).unwrap_or_default();
+        if frames.iter().any(|frame| self.begins_with(frame)) {
+            return Ok(Pieces::default());
+        }
+        let pieces = self.writer.body_tag(tag_type, dts, body)?;
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        match frames.first() {
+            Some(frame) => self.totals.count(frame, self.writer.time(frame.dts), len),
+            None => self.totals.file_size += len,
+        }
+        Ok(pieces)
+    }
+
+    /// Whether the file begins with this metadata already.
+    fn begins_with(&self, frame: &Frame) -> bool {
+        frame.track == TrackId::DATA && !self.message.is_empty() && frame.payload == self.message
     }
 
     /// Bytes of the file so far.

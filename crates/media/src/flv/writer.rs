@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::tag::{BACK_POINTER, TagHeader, back_pointer, put_tag_header};
-use super::{Dialect, Error, encode_body_header};
+use super::{Dialect, Error, TagType, encode_body_header};
 use crate::{Frame, TimeDelta, Timestamp};
 
 /// Makes the tags of a file, which begins with [`Header::to_bytes`](super::Header::to_bytes), from frames. It has no
@@ -41,6 +41,21 @@ impl Writer {
         let before = small.split();
         small.put_slice(&back_pointer(body_len));
         Ok([before.freeze(), frame.payload, small.freeze()])
+    }
+
+    /// A tag of a body as it came, for those who must not change it.
+    ///
+    /// # Errors
+    /// If the body does not fit into the 24 bits a tag has for its length.
+    pub fn body_tag(&self, tag_type: TagType, dts: Timestamp, body: Bytes) -> Result<Pieces, Error> {
+        if body.len() > TagHeader::MAX_BODY {
+            return Err(Error::TooLarge);
+        }
+        let mut small = BytesMut::with_capacity(TagHeader::LEN + BACK_POINTER);
+        put_tag_header(&mut small, tag_type, self.time(dts).to_wire(), body.len());
+        let before = small.split();
+        small.put_slice(&back_pointer(body.len()));
+        Ok([before.freeze(), body, small.freeze()])
     }
 
     /// Where `time` stands in the file.

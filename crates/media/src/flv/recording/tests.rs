@@ -202,3 +202,25 @@ fn only_unfinished_recordings_are_recovered() {
 fn ends_of_metadata(file: &[u8]) -> usize {
     HEADER.to_bytes().len() + tag_len(tags(file)[0].body.len())
 }
+
+#[test]
+fn a_body_is_recorded_as_it_came() {
+    let message = metadata(Object::new().with("encoder", "x"));
+    let (mut recording, beginning) = Recording::begin(FIRST, HEADER, Some(&message));
+    let mut file = beginning.to_vec();
+    let bodies: [(TagType, &[u8]); 4] = [
+        (TagType::Script, &message.clone()),
+        // HEVC as encoders sent it before Enhanced RTMP, and nothing that anybody knows.
+        (TagType::Video, b"\x1C\x01\0\0\x28payload"),
+        (TagType::Video, b"\x9Fwhatever"),
+        (TagType::Audio, b"\xAF\x01payload"),
+    ];
+    for (tag_type, body) in bodies {
+        let pieces = recording.body_tag(tag_type, FIRST, Bytes::copy_from_slice(body)).expect("it fits");
+        pieces.iter().for_each(|piece| file.extend_from_slice(piece));
+    }
+    assert_eq!(recording.file_size(), file.len() as u64);
+    let written = tags(&file).split_off(1);
+    let written: Vec<_> = written.iter().map(|tag| (tag.tag_type, &tag.body[..])).collect();
+    assert_eq!(written, bodies[1..], "the metadata is at the beginning already");
+}
