@@ -29,6 +29,7 @@ pub use chunk::{
     ChunkDecoder, ChunkEncoder, ChunkLimits, DecoderStats, ExtendedTimestamps, Interleaver, shared_chunks,
 };
 pub use error::{Error, Limit, Misbehaviour};
+pub use flumen_amf0 as amf0;
 pub use handshake::{ClientHandshake, HANDSHAKE_RANDOM_LEN, HandshakeKind, Scheme, ServerHandshake};
 pub use message::{
     Aggregate, BandwidthLimit, ChunkStreamId, Command, ControlMessage, Message, MessageStreamId, MessageType,

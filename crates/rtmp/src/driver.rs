@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -38,6 +39,10 @@ pub(crate) trait Session {
     type Event;
     /// Moves what the session has queued into `output`.
     fn refill(&mut self, _output: &mut Output) {}
+    /// Bytes the session has queued.
+    fn queued(&self) -> usize {
+        0
+    }
     fn advance(
         &mut self,
         now: Duration,
@@ -71,6 +76,10 @@ impl Session for ClientSession {
 
     fn refill(&mut self, output: &mut Output) {
         ClientSession::refill(self, CUT_AHEAD, output);
+    }
+
+    fn queued(&self) -> usize {
+        ClientSession::queued(self)
     }
 }
 
@@ -131,6 +140,23 @@ impl<S: Session> Driver<S> {
         }
     }
 
+    /// Reads and writes what is possible now, and then waits until there is an event or at most `allowed` bytes wait to
+    /// be written ([`Progress::Drained`]). Nothing is lost if the future is dropped.
+    pub(crate) async fn make_room(&mut self, allowed: usize) -> Result<Progress<S::Event>, Error> {
+        loop {
+            let now = self.epoch.elapsed();
+            if let Some(event) = self.session.advance(now, &mut self.input, &mut self.output)? {
+                return Ok(Progress::Event(event));
+            }
+            self.release_input();
+            match poll_fn(|cx| self.poll_make_room(cx, allowed)).await? {
+                None => return Ok(Progress::Drained),
+                Some(0) => return Ok(Progress::Closed),
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Waits until there is an event or all that waited is written. Nothing is lost if the future is dropped.
     pub(crate) async fn progress(&mut self) -> Result<Progress<S::Event>, Error> {
         let mut waits = !self.output.is_empty();
@@ -160,6 +186,11 @@ impl<S: Session> Driver<S> {
         self.flush().await?;
         self.stream.shutdown().await?;
         Ok(())
+    }
+
+    /// The peer's address; `None` once the system has forgotten it.
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.stream.tcp().peer_addr().ok()
     }
 
     /// How long nothing has come from the peer.
@@ -201,6 +232,15 @@ impl<S: Session> Driver<S> {
             return Poll::Ready(Ok(None));
         }
         self.poll_read_in(cx).map_ok(Some)
+    }
+
+    /// Writes what waits and reads what comes. Ready with the number of bytes read, or with `None` if nothing came and
+    /// at most `allowed` bytes wait to be written.
+    fn poll_make_room(&mut self, cx: &mut Context<'_>, allowed: usize) -> Poll<io::Result<Option<usize>>> {
+        let written = self.poll_write_out(cx)?;
+        let read = self.poll_read_in(cx).map_ok(Some);
+        let has_room = written.is_ready() || self.output.len() + self.session.queued() <= allowed;
+        if read.is_pending() && has_room { Poll::Ready(Ok(None)) } else { read }
     }
 
     fn poll_read_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

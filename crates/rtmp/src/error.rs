@@ -12,6 +12,16 @@ pub enum Error {
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// No address of the host answers.
+    #[error("{host}:{port} cannot be reached: {cause}")]
+    Unreachable {
+        /// The host of the URL.
+        host: String,
+        /// The port of the URL, or the usual one.
+        port: u16,
+        /// What the system said about the last address.
+        cause: io::Error,
+    },
     /// The peer broke the protocol or a limit.
     #[error(transparent)]
     Protocol(#[from] flumen_rtmp_proto::Error),
@@ -21,6 +31,9 @@ pub enum Error {
     /// The peer closed the connection.
     #[error("the other side closed the connection while {0}")]
     Closed(&'static str),
+    /// The server redirects in circles, or asks for one login after the other.
+    #[error("the server redirects or asks for a login too many times")]
+    Redirects,
     /// The address is no RTMP address.
     #[error(transparent)]
     Url(#[from] RtmpUrlError),
@@ -30,9 +43,28 @@ pub enum Error {
     /// The server said no.
     #[error("the server refused: {}", describe(.0))]
     Refused(Refusal),
-    /// The host name cannot be used for TLS, or the certificates of the system cannot be read.
+    /// The TLS handshake failed, the host name cannot be used for TLS, or the certificates of the system cannot be read.
     #[error("TLS is not possible: {0}")]
     Tls(String),
+}
+
+impl Error {
+    /// Whether the same attempt would fail again: the address is wrong, or the server said no for good.
+    ///
+    /// `NetStream.Publish.BadName` is no such no: the server may still believe in a connection that died.
+    pub fn is_final(&self) -> bool {
+        const NO_FOR_GOOD: [&str; 4] = [
+            "NetConnection.Connect.Rejected",
+            "NetConnection.Connect.InvalidApp",
+            "NetStream.Publish.Denied",
+            "NetStream.Publish.Rejected",
+        ];
+        match self {
+            Self::Url(_) | Self::Login(_) | Self::Redirects => true,
+            Self::Refused(refusal) => NO_FOR_GOOD.contains(&refusal.code.as_str()),
+            _ => false,
+        }
+    }
 }
 
 fn describe(refusal: &Refusal) -> String {

@@ -15,7 +15,7 @@ mod server;
 mod stream;
 mod tcp_info;
 
-pub use client::{Backoff, ClientOptions, Player, PlayerEvent, Publisher};
+pub use client::{Backoff, ClientOptions, Player, PlayerEvent, Publisher, ServerInfo};
 pub use driver::Progress;
 pub use error::Error;
 pub use flumen_rtmp_proto as proto;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flumen_rtmp_proto::adobe_auth::{Login, LoginError};
-use flumen_rtmp_proto::{Capabilities, ClientConfig, ClientEvent, ClientSession, Refusal, RtmpUrl};
+use flumen_rtmp_proto::{ClientConfig, ClientEvent, ClientSession, Refusal, RtmpUrl};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::ClientOptions;
+use super::{ClientOptions, ServerInfo};
 use crate::Error;
 use crate::driver::Driver;
 use crate::stream::Stream;
@@ -27,7 +27,7 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// A connection whose `connect` was accepted.
 pub(super) struct Connected {
     pub(super) driver: Driver<ClientSession>,
-    pub(super) capabilities: Capabilities,
+    pub(super) server: ServerInfo,
     /// The address it ended up at, after redirects.
     pub(super) url: RtmpUrl,
 }
@@ -45,7 +45,7 @@ pub(super) async fn connect(
         let target = query.as_deref().map_or_else(|| place.clone(), |query| place.with_app_query(query));
         let attempt = timeout(options.connect_timeout, attempt(&target, publisher, options));
         let refusal = match attempt.await.map_err(|_| Error::Timeout("connecting"))?? {
-            Ok((driver, capabilities)) => return Ok(Connected { driver, capabilities, url: place }),
+            Ok((driver, server)) => return Ok(Connected { driver, server, url: place }),
             Err(refusal) => refusal,
         };
         if let Some(redirect) = &refusal.redirect {
@@ -55,7 +55,7 @@ pub(super) async fn connect(
         }
         tracing::debug!(url = %place, "the server asks for another attempt");
     }
-    Err(Error::Timeout("following redirects"))
+    Err(Error::Redirects)
 }
 
 fn login(url: &RtmpUrl) -> Option<Login> {
@@ -75,8 +75,11 @@ async fn attempt(
     url: &RtmpUrl,
     publisher: bool,
     options: &ClientOptions,
-) -> Result<Result<(Driver<ClientSession>, Capabilities), Refusal>, Error> {
-    let tcp = dial(&url.host, url.port).await?;
+) -> Result<Result<(Driver<ClientSession>, ServerInfo), Refusal>, Error> {
+    let tcp = dial(&url.host, url.port).await.map_err(|cause| {
+        let (host, port) = (url.host.clone(), url.port);
+        Error::Unreachable { host, port, cause }
+    })?;
     options.socket.apply(&tcp)?;
     let stream = match url.tls {
         false => Stream::Plain(tcp),
@@ -87,30 +90,37 @@ async fn attempt(
     let mut driver = Driver::new(stream, session, None);
     loop {
         match driver.next_event().await?.ok_or(Error::Closed("connecting"))? {
-            ClientEvent::Connected { capabilities, .. } => return Ok(Ok((driver, capabilities))),
+            ClientEvent::Connected { capabilities, properties } => {
+                let address = driver.peer_addr();
+                return Ok(Ok((driver, ServerInfo { address, capabilities, properties })));
+            }
             ClientEvent::ConnectRejected(refusal) => return Ok(Err(refusal)),
             _ => {}
         }
     }
 }
 
-/// Connects to the first address of `host` that answers, giving each a head start over the next (RFC 8305).
+/// Connects to the first address of `host` that answers. The next address gets its turn when the one before fails, or
+/// has had its head start (RFC 8305 §5).
 async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut addresses = alternate(tokio::net::lookup_host((host, port)).await?).into_iter();
     let mut attempts = JoinSet::new();
-    for (index, address) in alternate(tokio::net::lookup_host((host, port)).await?).into_iter().enumerate() {
-        attempts.spawn(async move {
-            tokio::time::sleep(NEXT_ADDRESS_AFTER * index as u32).await;
-            TcpStream::connect(address).await
-        });
-    }
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(io::Error::other)? {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => last = error,
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        match addresses.next() {
+            Some(address) => drop(attempts.spawn(TcpStream::connect(address))),
+            None if attempts.is_empty() => return Err(last),
+            None => {}
+        }
+        let head_start = if addresses.len() > 0 { NEXT_ADDRESS_AFTER } else { Duration::MAX };
+        // Otherwise there is nothing to wait for, or no answer yet: the next address.
+        if let Ok(Some(attempt)) = timeout(head_start, attempts.join_next()).await {
+            match attempt.map_err(io::Error::other)? {
+                Ok(tcp) => return Ok(tcp),
+                Err(error) => last = error,
+            }
         }
     }
-    Err(last)
 }
 
 /// The addresses with their families taking turns, so that a broken IPv6 costs one pause and not many.
@@ -128,7 +138,8 @@ async fn encrypt(
     let config = tls.map_or_else(system_roots, Ok)?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Error::Tls(format!("{host} is no name a certificate can carry")))?;
-    let tls = TlsConnector::from(config).connect(name, tcp).await?;
+    let tls = TlsConnector::from(config).connect(name, tcp).await;
+    let tls = tls.map_err(|error| Error::Tls(error.to_string()))?;
     Ok(Stream::Tls(Box::new(tls.into())))
 }
 
@@ -164,7 +175,9 @@ mod tests {
     async fn a_dead_address_does_not_hide_a_living_one() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
+        let begin = std::time::Instant::now();
         // `localhost` is ::1 first on most systems, where nobody listens on this port.
         dial("localhost", port).await.expect("the IPv4 address answers");
+        assert!(begin.elapsed() < NEXT_ADDRESS_AFTER, "a refusal ends the head start");
     }
 }

@@ -5,15 +5,19 @@ mod connect;
 mod player;
 mod publisher;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_rtmp_proto::RtmpUrl;
+use flumen_rtmp_proto::amf0::Object;
+use flumen_rtmp_proto::{Capabilities, ClientSession, RtmpUrl};
+use tokio::time::timeout;
 
 pub use backoff::Backoff;
 pub use player::{Player, PlayerEvent};
 pub use publisher::Publisher;
 
+use crate::driver::Driver;
 use crate::{Error, SocketOptions};
 
 /// How a client connects.
@@ -40,13 +44,38 @@ impl Default for ClientOptions {
     }
 }
 
-/// Runs `attempt` until it succeeds, with pauses; gives the last error when the attempts are used up.
+/// What the server said about itself when it accepted the connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerInfo {
+    /// The address that answered; `None` if the system does not know any more.
+    pub address: Option<SocketAddr>,
+    /// What Enhanced RTMP features it supports.
+    pub capabilities: Capabilities,
+    /// The properties of the answer to `connect`: `fmsVer`, `capabilities`, `mode`, …
+    pub properties: Object,
+}
+
+/// How long a closing client reads on. A socket that is closed with unread bytes resets the connection, and the reset
+/// may overtake the end of the media at the other side.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Writes what waits, tells the server that nothing more comes, and waits until the server has closed too, but no
+/// longer than [`LINGER`].
+async fn close(driver: &mut Driver<ClientSession>) -> Result<(), Error> {
+    driver.shutdown().await?;
+    // What fails now fails after everything was said.
+    let _ = timeout(LINGER, async { while let Ok(Some(_)) = driver.next_event().await {} }).await;
+    Ok(())
+}
+
+/// Runs `attempt` until it succeeds, with pauses; gives the last error when the attempts are used up or trying again is
+/// pointless.
 async fn retry<T>(backoff: &Backoff, mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut pauses = backoff.pauses(|| u8::from_ne_bytes(crate::random_bytes()));
     loop {
         match attempt().await {
             Ok(value) => return Ok(value),
-            Err(error) => match pauses.next() {
+            Err(error) => match pauses.next().filter(|_| !error.is_final()) {
                 Some(pause) => {
                     tracing::debug!(%error, ?pause, "the attempt failed");
                     tokio::time::sleep(pause).await;

@@ -1,12 +1,10 @@
 //! Playing from a server.
 
-use flumen_rtmp_proto::{
-    Capabilities, ClientEvent, ClientSession, Media, MediaType, MessageStreamId, RtmpUrl,
-};
+use flumen_rtmp_proto::{ClientEvent, ClientSession, Media, MediaType, MessageStreamId, RtmpUrl};
 use tokio::time::timeout;
 
 use super::connect::{Connected, connect};
-use super::{ClientOptions, parse, retry};
+use super::{ClientOptions, ServerInfo, close, parse, retry};
 use crate::Error;
 use crate::driver::Driver;
 
@@ -44,7 +42,7 @@ pub enum PlayerEvent {
 pub struct Player {
     driver: Driver<ClientSession>,
     stream: MessageStreamId,
-    capabilities: Capabilities,
+    server: ServerInfo,
     url: RtmpUrl,
     options: ClientOptions,
     next_url: Option<RtmpUrl>,
@@ -62,9 +60,9 @@ impl Player {
     }
 
     async fn open(url: &RtmpUrl, options: ClientOptions) -> Result<Self, Error> {
-        let Connected { driver, capabilities, url } = connect(url, false, &options).await?;
+        let Connected { driver, server, url } = connect(url, false, &options).await?;
         let stream = MessageStreamId::CONNECTION;
-        let mut player = Self { driver, stream, capabilities, url, options, next_url: None, early: None };
+        let mut player = Self { driver, stream, server, url, options, next_url: None, early: None };
         let limit = player.options.connect_timeout;
         timeout(limit, player.start()).await.map_err(|_| Error::Timeout("asking to play"))??;
         Ok(player)
@@ -91,9 +89,9 @@ impl Player {
         }
     }
 
-    /// What Enhanced RTMP features the server supports.
-    pub fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    /// What the server said about itself.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
     }
 
     /// The address it plays from, after redirects; shows no secrets.
@@ -175,6 +173,6 @@ impl Player {
     pub async fn stop(mut self) -> Result<(), Error> {
         let Driver { session, output, .. } = &mut self.driver;
         session.stop(self.stream, output);
-        self.driver.shutdown().await
+        close(&mut self.driver).await
     }
 }

@@ -1,21 +1,24 @@
 //! Publishing to a server.
 
-use std::future::ready;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flumen_rtmp_proto::{
-    Capabilities, ClientEvent, ClientSession, Media, MediaType, MessageStreamId, PublishKind, RtmpUrl,
+    ClientEvent, ClientSession, Media, MediaType, MessageStreamId, PublishKind, RtmpUrl,
 };
 use tokio::time::timeout;
 
 use super::connect::{Connected, connect};
-use super::{ClientOptions, parse, retry};
+use super::{ClientOptions, ServerInfo, close, parse, retry};
 use crate::Error;
-use crate::driver::Driver;
+use crate::driver::{Driver, Progress};
 
 /// Bytes that may wait in the publisher before [`Publisher::send`] waits for the network: a key frame of a high bit
 /// rate, so that a burst passes and a stalled server is felt.
 const SEND_BUFFER: usize = 512 * 1024;
+
+/// How long a replaced connection may take to say that it ends.
+const END_WITHIN: Duration = Duration::from_millis(500);
 
 /// A client that publishes one stream.
 ///
@@ -31,7 +34,7 @@ const SEND_BUFFER: usize = 512 * 1024;
 pub struct Publisher {
     driver: Driver<ClientSession>,
     stream: MessageStreamId,
-    capabilities: Capabilities,
+    server: ServerInfo,
     url: RtmpUrl,
     options: ClientOptions,
     /// Where the server wants the next connection, once it has asked for one.
@@ -48,9 +51,9 @@ impl Publisher {
     }
 
     async fn open(url: &RtmpUrl, options: ClientOptions) -> Result<Self, Error> {
-        let Connected { driver, capabilities, url } = connect(url, true, &options).await?;
-        let mut publisher =
-            Self { driver, stream: MessageStreamId::CONNECTION, capabilities, url, options, next_url: None };
+        let Connected { driver, server, url } = connect(url, true, &options).await?;
+        let stream = MessageStreamId::CONNECTION;
+        let mut publisher = Self { driver, stream, server, url, options, next_url: None };
         let limit = publisher.options.connect_timeout;
         timeout(limit, publisher.start()).await.map_err(|_| Error::Timeout("asking to publish"))??;
         Ok(publisher)
@@ -71,9 +74,9 @@ impl Publisher {
         }
     }
 
-    /// What Enhanced RTMP features the server supports.
-    pub fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    /// What the server said about itself.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
     }
 
     /// The address it publishes to, after redirects; shows no secrets.
@@ -92,7 +95,20 @@ impl Publisher {
         }
         let media = Media { stream: self.stream, kind, timestamp, payload };
         self.driver.session.send_media(media)?;
-        self.pump(SEND_BUFFER).await
+        self.make_room().await
+    }
+
+    /// Answers the server while there is nothing to send: its pings, for one. Ends when the server asks for a new
+    /// connection. Cancel safe.
+    ///
+    /// # Errors
+    /// When the connection is lost or the server ends the stream; [`reconnect`](Self::reconnect) may help.
+    pub async fn idle(&mut self) -> Result<(), Error> {
+        while !self.reconnect_requested() {
+            let event = self.driver.next_event().await?.ok_or(Error::Closed("publishing"))?;
+            self.on_event(event)?;
+        }
+        Ok(())
     }
 
     /// Whether the server asked for a new connection: call [`reconnect`](Self::reconnect) before the next key frame.
@@ -100,18 +116,27 @@ impl Publisher {
         self.next_url.is_some()
     }
 
-    /// Publishes over a new connection, trying again with growing pauses. The old connection is closed once the new
-    /// one stands. Send the codec configurations and a key frame next.
+    /// Publishes over a new connection, trying again with growing pauses. Send the metadata, the codec configurations
+    /// and a key frame next.
+    ///
+    /// If the server asked for it, the old connection is closed once the new one stands, or when the new one does not
+    /// come about: the server may want the old one gone first.
     ///
     /// # Errors
-    /// The last one, when the attempts of [`ClientOptions::backoff`] are used up.
+    /// The last one, when the attempts of [`ClientOptions::backoff`] are used up or the server says no for good.
     pub async fn reconnect(&mut self) -> Result<(), Error> {
-        let url = self.next_url.take().unwrap_or_else(|| self.url.clone());
         let options = self.options.clone();
-        let fresh = retry(&options.backoff, async || Self::open(&url, options.clone()).await).await?;
-        let mut old = std::mem::replace(self, fresh);
-        // The old server learns that nothing more comes; if it is gone already, all the better.
-        let _ = old.driver.shutdown().await;
+        let requested = self.next_url.take();
+        let url = requested.clone().unwrap_or_else(|| self.url.clone());
+        if requested.is_some()
+            && let Ok(fresh) = Self::open(&url, options.clone()).await
+        {
+            let old = std::mem::replace(self, fresh);
+            tokio::spawn(old.finish());
+            return Ok(());
+        }
+        self.end().await;
+        *self = retry(&options.backoff, async || Self::open(&url, options.clone()).await).await?;
         Ok(())
     }
 
@@ -120,22 +145,29 @@ impl Publisher {
     /// # Errors
     /// When the connection was lost before.
     pub async fn finish(mut self) -> Result<(), Error> {
-        let Driver { session, output, .. } = &mut self.driver;
-        session.unpublish(self.stream, output);
-        self.driver.shutdown().await
+        self.unpublish();
+        close(&mut self.driver).await
     }
 
-    /// Reads what the server says and writes what waits, until at most `allowed` bytes of media wait.
-    async fn pump(&mut self, allowed: usize) -> Result<(), Error> {
+    /// Like [`finish`](Self::finish), for a connection that was lost or must be gone before the next one: what is not
+    /// written at once is given up, because the server may be stuck.
+    async fn end(&mut self) {
+        self.unpublish();
+        let _ = timeout(END_WITHIN, self.driver.shutdown()).await;
+    }
+
+    fn unpublish(&mut self) {
+        let Driver { session, output, .. } = &mut self.driver;
+        session.unpublish(self.stream, output);
+    }
+
+    /// Reads what the server says and writes what waits, until at most [`SEND_BUFFER`] bytes wait.
+    async fn make_room(&mut self) -> Result<(), Error> {
         loop {
-            let drained = self.driver.session.queued() <= allowed;
-            tokio::select! {
-                biased;
-                event = self.driver.next_event() => {
-                    let event = event?.ok_or(Error::Closed("publishing"))?;
-                    self.on_event(event)?;
-                }
-                () = ready(()), if drained => return Ok(()),
+            match self.driver.make_room(SEND_BUFFER).await? {
+                Progress::Event(event) => self.on_event(event)?,
+                Progress::Drained => return Ok(()),
+                Progress::Closed => return Err(Error::Closed("publishing")),
             }
         }
     }
