@@ -7,6 +7,7 @@ pub mod config;
 pub mod encodings;
 pub mod file_watch;
 pub mod log;
+pub mod probe;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;

@@ -1,9 +1,15 @@
 //! The command line.
 
+mod client;
 mod completions;
 mod config;
+mod play;
+mod probe;
+mod progress;
+mod publish;
 mod serve;
 mod settings;
+mod timeline;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -42,6 +48,12 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::Args),
+    /// Publish an FLV or MP4 file, or FLV from a pipe, in real time
+    Publish(publish::Args),
+    /// Play a stream into a file, to a pipe, or for its statistics
+    Play(play::Args),
+    /// Tell what a stream is: tracks, codecs, sizes, rates
+    Probe(probe::Args),
     /// Show, check or describe the settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -53,6 +65,9 @@ enum Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Cli::try_parse_from(arguments) {
         Ok(Cli { command: Command::Serve(arguments) }) => serve::run(arguments),
+        Ok(Cli { command: Command::Publish(arguments) }) => client::run(publish::run(arguments)),
+        Ok(Cli { command: Command::Play(arguments) }) => client::run(play::run(arguments)),
+        Ok(Cli { command: Command::Probe(arguments) }) => client::run(probe::run(arguments)),
         Ok(Cli { command: Command::Config(arguments) }) => config::run(arguments),
         Ok(Cli { command: Command::Completions(arguments) }) => completions::run(arguments),
         Err(error) => return usage(&error),
