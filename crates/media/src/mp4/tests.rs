@@ -183,8 +183,8 @@ fn hostile_sizes_cost_nothing() {
 #[test]
 fn headers_of_all_forms() {
     let header = |kind: &[u8; 4], header_len, size| BoxHeader { kind: FourCc(*kind), header_len, size };
-    let table: [(&[u8], Result<Option<BoxHeader>, Error>); 6] = [
-        (b"\0\0\0\x10moov", Ok(Some(header(b"moov", 8, Some(16))))),
+    let table = [
+        (&b"\0\0\0\x10moov"[..], Ok(Some(header(b"moov", 8, Some(16))))),
         (b"\0\0\0\0mdat", Ok(Some(header(b"mdat", 8, None)))),
         (b"\0\0\0\x01mdat\0\0\0\x01\0\0\0\0", Ok(Some(header(b"mdat", 16, Some(1 << 32))))),
         (b"\0\0\0\x01mdat\0\0\0\x01", Ok(None)),
