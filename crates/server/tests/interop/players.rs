@@ -1,5 +1,9 @@
 //! Players of other makers.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
@@ -27,8 +31,8 @@ fn vlc_plays_to_the_end() {
     let url = server.url("vlc");
     let publisher = publisher(legacy_ffmpeg(), &clip("h264-bframes"), &[], &url);
     // VLC gives up on a stream that does not begin soon, so it comes when there is one.
-    std::thread::sleep(Duration::from_secs(1));
-    let folder = tempfile::tempdir_in("/tmp").expect("a temporary folder");
+    thread::sleep(Duration::from_secs(1));
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("played.ts");
     open_to_everybody(folder.path());
     let mut vlc = unprivileged_program("cvlc");
@@ -52,7 +56,6 @@ fn vlc_plays_to_the_end() {
     assert!(count("aac") >= 140, "{}", tracks.text());
 }
 
-fn open_to_everybody(folder: &std::path::Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("the folder is ours");
+fn open_to_everybody(folder: &Path) {
+    fs::set_permissions(folder, Permissions::from_mode(0o777)).expect("the folder is ours");
 }

@@ -1,7 +1,8 @@
 //! `flumen probe` tells the truth about streams of our server and of a foreign one.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -33,7 +34,7 @@ fn track<'a>(tracks: &'a Value, kind_key: &str, kind: &str) -> &'a Value {
 fn assert_probe_agrees(url: &str) {
     let clip = clip("h264");
     let publisher = publisher(legacy_ffmpeg(), &clip, &[], url);
-    std::thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(1));
     let (ours, theirs) = (probe(url), facts(&clip));
     drop(publisher);
 
@@ -68,8 +69,10 @@ fn probe_agrees_with_ffprobe_on_nginx() {
     let mut nginx = script("nginx-rtmp");
     nginx.arg(&addr);
     let _nginx = Process::start(nginx);
-    while std::net::TcpStream::connect(&addr).is_err() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let listens = (0..200).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        TcpStream::connect(&addr).is_ok()
+    });
+    assert!(listens, "nginx does not start");
     assert_probe_agrees(&format!("rtmp://{addr}/live/probed"));
 }

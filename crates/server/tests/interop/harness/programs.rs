@@ -1,9 +1,10 @@
 //! The foreign programs and clips the tests use; `make test-deps` installs and makes them.
 
-use std::env;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 /// A program of the system by name.
 pub(crate) fn program(name: &str) -> Command {
@@ -42,7 +43,7 @@ pub(crate) fn unprivileged_program(name: &str) -> Command {
     /// Debian's `nobody`.
     const NOBODY: u32 = 65534;
     let mut command = program(name);
-    if Path::new("/root").read_dir().is_ok() {
+    if fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
         command.uid(NOBODY).gid(NOBODY);
     }
     command
