@@ -141,8 +141,9 @@ fn encode_chunks(messages: &[Message]) -> BytesMut {
         if let Ok(Some(ControlMessage::SetChunkSize(size))) =
             ControlMessage::decode(message.kind, &message.payload)
         {
-            // It has gone out as one of the messages.
+            // It has gone out as one of the messages; this one goes nowhere, and the encoder must not build on it.
             encoder.set_chunk_size(size, &mut Output::new());
+            encoder.note_shared(ChunkStreamId::CONTROL);
         }
     }
     output.take()
