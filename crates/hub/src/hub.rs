@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -36,7 +37,7 @@ pub(crate) struct Registry<E> {
 /// What all streams share.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) config: Config,
+    config: ArcSwap<Config>,
     events: broadcast::Sender<StreamEvent>,
     on_air: AtomicUsize,
     ids: AtomicU64,
@@ -57,7 +58,7 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
     /// An empty hub.
     pub fn new(config: Config) -> Self {
         let context = Context {
-            config,
+            config: ArcSwap::from_pointee(config),
             events: broadcast::Sender::new(EVENT_BACKLOG),
             on_air: AtomicUsize::new(0),
             ids: AtomicU64::new(1),
@@ -66,6 +67,17 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
             settled: Mutex::default(),
         };
         Self { registry: Arc::new(Registry { streams: Mutex::default() }), context: Arc::new(context) }
+    }
+
+    /// Replaces limits and time spans. They hold from the next decision on: a publisher or reader that is here stays, even
+    /// where there are more than a new limit allows, and a grace period that runs keeps its end.
+    pub fn configure(&self, config: Config) {
+        let config = Arc::new(config);
+        self.context.config.store(config.clone());
+        // Streams are made under the lock of the map, so none of them misses it.
+        for stream in self.registry.all() {
+            stream.reconfigure(&config);
+        }
     }
 
     /// Becomes the publisher of `key`.
@@ -91,7 +103,7 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
         key: &StreamKey,
         request: PublishRequest,
     ) -> Result<Publisher<E>, PublishError> {
-        let patience = Instant::now() + self.context.config.ghost_wait;
+        let patience = Instant::now() + self.context.config().ghost_wait;
         loop {
             let (stream, claim, mut changed) = self.claim(key, &request, patience)?;
             match claim {
@@ -265,6 +277,11 @@ impl<E> Registry<E> {
 }
 
 impl Context {
+    /// What holds now. To be asked anew for each decision.
+    pub(crate) fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
     pub(crate) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
@@ -277,7 +294,7 @@ impl Context {
 
     /// Counts a stream on air, unless there are too many.
     pub(crate) fn go_on_air(&self) -> bool {
-        let limit = self.config.max_streams;
+        let limit = self.config().max_streams;
         let one_more = |on_air| (on_air < limit).then_some(on_air + 1);
         self.on_air.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }

@@ -79,6 +79,12 @@ impl<E> Log<E> {
         }
     }
 
+    /// Takes over new limits; what is too much goes with the next packet.
+    pub(crate) fn set_limits(&mut self, config: &Config) {
+        self.max_bytes = config.ring_bytes;
+        self.max_age = config.ring_duration;
+    }
+
     /// The position of the next entry.
     pub(crate) fn head(&self) -> u64 {
         self.first + self.entries.len() as u64

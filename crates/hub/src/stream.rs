@@ -25,7 +25,7 @@ use crate::info::{Counters, StreamInfo, StreamState, TrackBook};
 use crate::log::{Log, Mark};
 use crate::on_air::{Attachment, Closed, OnAir, Session};
 use crate::{
-    CloseReason, EndReason, PublishError, PublishRequest, Repairs, StreamEvent, StreamId, StreamKey,
+    CloseReason, Config, EndReason, PublishError, PublishRequest, Repairs, StreamEvent, StreamId, StreamKey,
     SubscribeError, SubscribeOptions,
 };
 
@@ -109,7 +109,7 @@ impl<E> Stream<E> {
     pub(crate) fn new(key: StreamKey, context: Arc<Context>, registry: Weak<Registry<E>>) -> Self {
         let state = State {
             phase: Phase::Vacant,
-            log: Log::new(&context.config),
+            log: Log::new(&context.config()),
             counters: Counters::default(),
             last_end: None,
             shutdown: false,
@@ -135,10 +135,16 @@ impl<E> Stream<E> {
         matches!(state.phase, Phase::Vacant) && state.subscribers.is_empty()
     }
 
+    /// Takes over new limits of the log, and lets the supervisor look at the new time spans.
+    pub(crate) fn reconfigure(&self, config: &Config) {
+        self.lock().log.set_limits(config);
+        self.changed.send_replace(());
+    }
+
     /// Takes the stream for a publisher, if it is free or its publisher is dead. `patience` is how long the publisher in
     /// the way may still prove the opposite.
     pub(crate) fn claim(&self, request: &PublishRequest, patience: Instant, now: Instant) -> Claim {
-        let config = &self.context.config;
+        let config = &self.context.config();
         let mut state = self.lock();
         if let Phase::OnAir(on_air) = &mut state.phase {
             let same = on_air.belongs_to(request);
@@ -254,7 +260,7 @@ impl<E> Stream<E> {
     fn tick(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         if let Phase::OnAir(on_air) = &state.phase {
-            let due = on_air.due(&self.context.config);
+            let due = on_air.due(&self.context.config());
             if now < due {
                 return Some(due);
             }
@@ -267,7 +273,7 @@ impl<E> Stream<E> {
             }
             self.wake_all();
             if silent {
-                return Some(now + self.context.config.grace);
+                return Some(now + self.context.config().grace);
             }
         }
         if state.drain_until.is_some_and(|until| until <= now) {
@@ -293,7 +299,7 @@ impl<E> Stream<E> {
     /// Begins a publication.
     fn start(&self, state: &mut State<E>, request: &PublishRequest, now: Instant) -> Claim {
         if !self.context.go_on_air() {
-            let limit = self.context.config.max_streams;
+            let limit = self.context.config().max_streams;
             return Claim::Refused(PublishError::TooManyStreams { limit });
         }
         let (id, session_id) = (StreamId(self.context.next_id()), self.context.next_id());
@@ -311,7 +317,7 @@ impl<E> Stream<E> {
     /// Lets a publication go on without its publisher.
     fn interrupt(&self, state: &mut State<E>, now: Instant) {
         let Phase::OnAir(on_air) = &mut state.phase else { return };
-        on_air.attachment = Attachment::Lost { until: now + self.context.config.grace };
+        on_air.attachment = Attachment::Lost { until: now + self.context.config().grace };
         state.log.flush();
         self.context.tell(StreamEvent::Interrupted { key: self.key.clone(), id: on_air.id });
     }

@@ -149,14 +149,30 @@ impl<E> Subscriber<E> {
     /// A reader of `stream`, counted and placed.
     pub(crate) fn new(stream: &Arc<Stream<E>>, options: SubscribeOptions) -> Result<Self, SubscribeError> {
         let mut state = stream.lock();
-        state.enter(&options, stream.context.config.max_subscribers_per_stream)?;
-        let (cursor, opening) = match &state.phase {
-            Phase::OnAir(on_air) => Self::enter_at(on_air.id, options.start, &state),
-            Phase::Vacant => (state.log.head(), None),
-        };
+        state.enter(&options, stream.context.config().max_subscribers_per_stream)?;
+        let (cursor, opening) = Self::place(&state, options.start);
         let reading = opening.as_ref().map(|(start, _)| start.stream);
         let skips = VecDeque::new();
         Ok(Self { stream: stream.clone(), options, cursor, opening, reading, skips, end: None })
+    }
+
+    /// Forgets its place and takes the one that [`SubscribeOptions::start`] names, as a new reader does.
+    ///
+    /// # Errors
+    /// There will be nothing more, and why.
+    pub fn restart(&mut self) -> Result<(), SubscribeEnd> {
+        if let Some(end) = self.end {
+            return Err(end);
+        }
+        let state = self.stream.lock();
+        (self.cursor, self.opening) = Self::place(&state, self.options.start);
+        self.reading = self.opening.as_ref().map(|(start, _)| start.stream);
+        if self.reading.is_none() && !self.options.wait {
+            let end = SubscribeEnd::Unpublished(state.last_end.unwrap_or(EndReason::Lost));
+            self.end = Some(end);
+            return Err(end);
+        }
+        Ok(())
     }
 
     /// Waits until there is something to read and appends it to `out`: everything up to the head of the log, but no more
@@ -218,6 +234,14 @@ impl<E> Subscriber<E> {
         self.end.map_or(Ok(false), Err)
     }
 
+    /// Where a reader begins that comes now, and what it has to be told there.
+    fn place(state: &State<E>, at: StartAt) -> (u64, Option<(Start, Snapshot<E>)>) {
+        match &state.phase {
+            Phase::OnAir(on_air) => Self::enter_at(on_air.id, at, state),
+            Phase::Vacant => (state.log.head(), None),
+        }
+    }
+
     /// Where a reader enters a publication in its midst, and what it has to be told there.
     fn enter_at(stream: StreamId, at: StartAt, state: &State<E>) -> (u64, Option<(Start, Snapshot<E>)>) {
         let StartPoint { seq, snapshot, at_key_frame } = state.log.start(at);
@@ -238,7 +262,7 @@ impl<E> Subscriber<E> {
         let cursor = self.cursor;
         let evicted = cursor < state.log.first();
         let lagging =
-            self.options.lag == Lag::Live && state.log.lag(cursor) > self.stream.context.config.max_lag;
+            self.options.lag == Lag::Live && state.log.lag(cursor) > self.stream.context.config().max_lag;
         if !evicted && !lagging {
             return;
         }
@@ -332,7 +356,7 @@ impl<E> Subscriber<E> {
     }
 
     fn skips_too_often(&mut self) -> bool {
-        let config = &self.stream.context.config;
+        let config = self.stream.context.config();
         let now = Instant::now();
         self.skips.push_back(now);
         while self.skips.front().is_some_and(|first| now - *first > config.skip_window) {

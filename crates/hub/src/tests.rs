@@ -2,6 +2,7 @@
 
 pub(crate) mod support;
 
+mod configuring;
 mod publishing;
 mod reading;
 mod stress;

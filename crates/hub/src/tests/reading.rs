@@ -332,3 +332,29 @@ async fn closing_the_hub_ends_readers_after_the_rest() {
     assert_eq!(waiting.next_batch(NO_LIMIT, &mut events).await, Err(SubscribeEnd::Shutdown));
     assert_eq!(hub.subscribe(&key("live/test"), OPTIONS).unwrap_err(), SubscribeError::ShuttingDown);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_may_start_again_where_a_new_one_would() {
+    let hub = crate::Hub::new(Config { max_subscribers_per_stream: 1, ..Config::default() });
+    let mut publisher = publish(&hub).await;
+    push(&mut publisher, [video_config(0), key_frame(0), delta(40)]);
+    let mut one = reader(&hub, OPTIONS);
+    assert_eq!(read(&mut one), "Sk V k0 d40");
+    push(&mut publisher, [delta(80), key_frame(120), delta(160)]);
+    one.restart().unwrap();
+    assert_eq!(read(&mut one), "Sk V k120 d160");
+    drop(publisher);
+    one.restart().unwrap();
+    assert_eq!(read(&mut one), "Sk V k120 d160", "within the grace period");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_does_not_wait_cannot_start_again_on_nothing() {
+    let hub = hub();
+    let publisher = publish(&hub).await;
+    let mut one = reader(&hub, SubscribeOptions { wait: false, ..OPTIONS });
+    publisher.finish();
+    let end = SubscribeEnd::Unpublished(crate::EndReason::Finished);
+    assert_eq!(one.restart(), Err(end));
+    assert_eq!(one.try_next_batch(NO_LIMIT, &mut Vec::new()), Err(end));
+}
