@@ -28,6 +28,10 @@ const MAX_SLICES: usize = 64;
 /// takes a new chunk size, so this is little: two of the largest chunks.
 const CUT_AHEAD: usize = 128 * 1024;
 
+/// How much may wait for a peer before nothing more is read from it. A peer that asks and never reads the answers would
+/// else make them pile up; this is more than any batch of media, so a player that is merely busy is heard.
+const UNHEARD_ABOVE: usize = 1024 * 1024;
+
 /// The reads that are acknowledged at once: handshake and commands up to the first media take about ten.
 const QUICK_ACKS: u8 = 16;
 
@@ -193,6 +197,19 @@ impl<S: Session> Driver<S> {
         self.stream.tcp().peer_addr().ok()
     }
 
+    /// Passes over what the peer still sends, until it closes. The caller bounds the time.
+    ///
+    /// To be awaited between [`shutdown`](Self::shutdown) and dropping the socket: one that is closed with unread bytes is
+    /// reset, and a reset may cost the peer the last words it was told.
+    pub(crate) async fn drain(&mut self) -> Result<(), Error> {
+        loop {
+            self.input.clear();
+            if poll_fn(|cx| self.poll_read_in(cx)).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// How long nothing has come from the peer.
     pub(crate) fn silent_for(&self) -> Duration {
         self.last_received.elapsed()
@@ -230,6 +247,10 @@ impl<S: Session> Driver<S> {
         let written = self.poll_write_out(cx)?;
         if waits && written.is_ready() {
             return Poll::Ready(Ok(None));
+        }
+        if self.output.len() > UNHEARD_ABOVE {
+            // The socket wakes this task when it takes more.
+            return Poll::Pending;
         }
         self.poll_read_in(cx).map_ok(Some)
     }

@@ -151,6 +151,17 @@ impl Connection {
         self.driver.shutdown().await
     }
 
+    /// Passes over what the client still sends, until it closes. The caller bounds the time.
+    ///
+    /// To be awaited between [`shutdown`](Self::shutdown) and dropping the connection: a socket that is closed with unread
+    /// bytes is reset, and a reset may cost the client the last words it was told.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn drain(&mut self) -> Result<(), Error> {
+        self.driver.drain().await
+    }
+
     /// How long nothing has come from the client.
     pub fn silent_for(&self) -> Duration {
         self.driver.silent_for()
