@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use flumen_hub::Config;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::config::Settings;
@@ -25,16 +26,26 @@ pub async fn serve(settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown)
     let hub = Hub::new(hub_config(&at_start));
     let server = rtmp::Server::new(hub.clone(), settings.clone(), shutdown.clone());
     listen(&server, &at_start).await?;
+    tokio::spawn(follow(hub.clone(), settings.clone()));
 
     shutdown.requested().await;
-    // Recordings and players end when their streams do.
+    let end = Instant::now() + settings.borrow().shutdown.grace;
+    // The clients are told to go, and their streams stay as long as they take. Recordings end with the streams.
+    let _ = timeout(rtmp::leave_within(&settings.borrow()), server.deserted()).await;
     hub.close();
-    let grace = settings.borrow().shutdown.grace;
-    match shutdown.finish(grace).await {
+    match shutdown.finish(end.saturating_duration_since(Instant::now())).await {
         0 => info!("stopped"),
         left => warn!(left, "stopped; not everybody finished in time"),
     }
     Ok(())
+}
+
+/// Lets the hub have what changes in the settings.
+async fn follow(hub: Hub, mut settings: watch::Receiver<Arc<Settings>>) {
+    while settings.changed().await.is_ok() {
+        let config = hub_config(&settings.borrow_and_update());
+        hub.configure(config);
+    }
 }
 
 async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Result<()> {

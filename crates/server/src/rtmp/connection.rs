@@ -11,7 +11,7 @@ use flumen_hub::{CloseReason, InvalidKey, PublishError, PublishRequest, Subscrib
 use flumen_media::flv::Dialect;
 use flumen_rtmp::proto::{
     ChunkLimits, ConnectRequest, Limits, MediaType, MessageStreamId, PlayRequest,
-    PublishRequest as Publishing, ServerConfig, ServerEvent, Status,
+    PublishRequest as Publishing, ServerConfig, ServerEvent, Status, StreamAddress,
 };
 use flumen_rtmp::{Connection, Error, Incoming, Progress};
 use tokio::time::{Instant, sleep, timeout};
@@ -25,8 +25,11 @@ use super::to_hub::Ingest;
 /// How often a connection is looked after: silence, chunk size, pings.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a client that was asked to reconnect may take until it has reached a key frame.
-const LEAVE_WITHIN: Duration = Duration::from_secs(4);
+/// How long a client may take to close when it was told that all is over.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How much of what clients call themselves is logged, in bytes.
+const LOGGED_NAME: usize = 64;
 
 /// Why a connection ended, where that is no failure.
 #[derive(Debug)]
@@ -71,10 +74,11 @@ async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Endi
         let request = connect_request(&mut connection).await?;
         Ok::<_, Error>((connection, request))
     });
-    let (mut connection, request) = match arrived.await.map_err(|_| Error::Timeout("the handshake"))?? {
-        (connection, Some(request)) => (connection, request),
-        (_, None) => return Ok(Ending::Closed),
+    let arrived = tokio::select! {
+        arrived = arrived => arrived.map_err(|_| Error::Timeout("the handshake"))??,
+        () = server.shutdown.requested() => return Ok(Ending::Shutdown),
     };
+    let (mut connection, Some(request)) = arrived else { return Ok(Ending::Closed) };
     let Some(user) = admit(&server, &mut connection, &request, &pass).await? else {
         return Ok(Ending::Refused);
     };
@@ -110,8 +114,9 @@ async fn admit(
     pass: &Pass,
 ) -> Result<Option<Option<String>>, Error> {
     debug!(
-        app = request.app,
-        client = request.flash_ver,
+        // Without the query, which may hold a token.
+        app = excerpt(&StreamAddress::resolve(&request.tc_url, &request.app, "").key()),
+        client = excerpt(&request.flash_ver),
         enhanced = request.capabilities.is_enhanced(),
         "connect"
     );
@@ -127,7 +132,7 @@ async fn admit(
         }
         Err(reason) => {
             session.reject_connect(Status::CONNECT_REJECTED, &reason, None, output)?;
-            connection.shutdown().await?;
+            say_goodbye(server, connection).await?;
             Ok(None)
         }
     }
@@ -188,7 +193,7 @@ impl Client {
                         return self.end(Ending::Shutdown).await;
                     }
                     leaving = true;
-                    next_check.as_mut().reset(Instant::now() + LEAVE_WITHIN);
+                    next_check.as_mut().reset(Instant::now() + super::leave_within(&self.server.settings()));
                 }
             }
         }
@@ -215,20 +220,23 @@ impl Client {
                     self.playing.swap_remove(index);
                 }
             }
-            ServerEvent::Pause { stream, paused: false, .. } => return self.resume(stream),
-            ServerEvent::Receive { stream, kind: MediaType::Video, receive: true } => {
-                if let Some(player) = self.playing.iter_mut().find(|known| known.stream() == stream) {
-                    player.await_key_frame();
+            ServerEvent::Pause { stream, paused, .. } => {
+                if let Some(player) = self.player(stream) {
+                    return Ok(player.pause(paused).err().map(Ending::Unplayed));
+                }
+            }
+            ServerEvent::Receive { stream, kind: MediaType::Video, receive } => {
+                if let Some(player) = self.player(stream) {
+                    player.receive_video(receive);
                 }
             }
             ServerEvent::Seek { stream, .. } => {
                 let (session, output) = self.connection.session();
                 session.send_status(stream, Status::SEEK_FAILED, "a live stream cannot be sought", output);
             }
-            ServerEvent::UnknownCommand(name) => debug!(name, "unknown command"),
+            ServerEvent::UnknownCommand(name) => debug!(name = excerpt(&name), "unknown command"),
             ServerEvent::HandshakeDone(_)
             | ServerEvent::Connect(_)
-            | ServerEvent::Pause { .. }
             | ServerEvent::Receive { .. }
             | ServerEvent::BufferLength { .. }
             | ServerEvent::Pong { .. } => {}
@@ -258,7 +266,7 @@ impl Client {
         self.publishing.push(PublishingStream { id: request.stream, ingest, closed });
         let (session, output) = self.connection.session();
         session.accept_publish(request.stream, output)?;
-        info!(client = self.request.flash_ver, "publishing");
+        info!(client = excerpt(&self.request.flash_ver), "publishing");
         Ok(None)
     }
 
@@ -276,7 +284,7 @@ impl Client {
             multitrack: capabilities.multitrack() || all_tracks,
             nanos: capabilities.timestamp_nano_offset(),
         };
-        let player = Egress::new(&self.server.hub, key, request.stream, dialect, &settings.play);
+        let player = Egress::new(&self.server.hub, &key, request.stream, dialect, &settings.play);
         let mut player = match player {
             Ok(player) => player,
             Err(error) => return self.refuse(request.stream, play_refusal(error)),
@@ -288,21 +296,12 @@ impl Client {
         }
         player.send(session, output)?;
         self.playing.push(player);
-        info!(client = self.request.flash_ver, "playing");
+        info!(client = excerpt(&self.request.flash_ver), "playing");
         Ok(None)
     }
 
-    /// A paused player of a live stream goes on at the live edge.
-    fn resume(&mut self, stream: MessageStreamId) -> Result<Option<Ending>, Error> {
-        let hub = &self.server.hub;
-        if let Some(player) = self.playing.iter_mut().find(|known| known.stream() == stream)
-            && let Err(error) = player.restart(hub)
-        {
-            let (session, output) = self.connection.session();
-            session.send_status(stream, Status::PLAY_FAILED, &error.to_string(), output);
-            return Ok(Some(Ending::Refused));
-        }
-        Ok(None)
+    fn player(&mut self, stream: MessageStreamId) -> Option<&mut Egress> {
+        self.playing.iter_mut().find(|known| known.stream() == stream)
     }
 
     fn send(&mut self, index: usize) -> Result<(), Error> {
@@ -395,10 +394,23 @@ impl Client {
                 stream.ingest.finish();
             }
         }
-        let limit = self.server.settings().limits.handshake_timeout;
-        timeout(limit, self.connection.shutdown()).await.map_err(|_| Error::Timeout("saying goodbye"))??;
+        say_goodbye(&self.server, &mut self.connection).await?;
         Ok(ending)
     }
+}
+
+/// Writes what the client is to know, and gives it the time to hear that and to close.
+async fn say_goodbye(server: &Server, connection: &mut Connection) -> Result<(), Error> {
+    let limit = server.settings().limits.handshake_timeout;
+    timeout(limit, connection.shutdown()).await.map_err(|_| Error::Timeout("saying goodbye"))??;
+    // Who goes on sending, or just stays, is cut off.
+    let _ = timeout(CLOSE_WITHIN, connection.drain()).await;
+    Ok(())
+}
+
+/// The beginning of a text from a stranger: as much as a line of the log can take.
+fn excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LOGGED_NAME)]
 }
 
 /// Waits until one of the players has something to send, and tells which.

@@ -21,16 +21,17 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// A playing message stream: a cursor on the log, and what has been read and not yet sent.
 pub(super) struct Egress {
     stream: MessageStreamId,
-    key: StreamKey,
-    options: SubscribeOptions,
     subscriber: Subscriber<Encodings>,
     batch: Vec<Event<Encodings>>,
     dialect: Dialect,
     linger: Duration,
     /// When the batch is sent, while it lingers.
     send_at: Option<Instant>,
-    /// The player has been told that playing starts and has not seen a publication yet.
+    /// The player has just been told that playing starts or goes on, which is all it need know of a publication that is
+    /// there already.
     fresh: bool,
+    paused: bool,
+    video_is_off: bool,
     /// Video was off or is broken: nothing of it until a key frame.
     awaits_key: bool,
     /// When the media begins that follows the configurations of a late join. They may be hours older, and players that see
@@ -42,7 +43,7 @@ impl Egress {
     /// Places a cursor on `key` for the player on `stream`.
     pub(super) fn new(
         hub: &Hub,
-        key: StreamKey,
+        key: &StreamKey,
         stream: MessageStreamId,
         dialect: Dialect,
         settings: &Play,
@@ -52,17 +53,17 @@ impl Egress {
             Linger::Fixed(linger) => (Wake::Every, linger),
         };
         let options = SubscribeOptions { wait: settings.wait, wake, ..SubscribeOptions::new("rtmp") };
-        let subscriber = hub.subscribe(&key, options)?;
+        let subscriber = hub.subscribe(key, options)?;
         Ok(Self {
             stream,
-            key,
-            options,
             subscriber,
             batch: Vec::new(),
             dialect,
             linger,
             send_at: None,
             fresh: true,
+            paused: false,
+            video_is_off: false,
             awaits_key: false,
             headers_at: None,
         })
@@ -91,17 +92,21 @@ impl Egress {
         self.subscriber.try_next_batch(BATCH_BYTES, &mut self.batch).map(|_| ())
     }
 
-    /// Starts again at the newest key frame: after a pause of a live stream nobody wants to see the past.
-    pub(super) fn restart(&mut self, hub: &Hub) -> Result<(), SubscribeError> {
-        self.subscriber = hub.subscribe(&self.key, self.options)?;
-        self.batch.clear();
-        self.fresh = true;
+    /// The player pauses or goes on. It goes on at the newest key frame: after a pause of a live stream nobody wants to
+    /// see the past.
+    pub(super) fn pause(&mut self, paused: bool) -> Result<(), SubscribeEnd> {
+        if std::mem::replace(&mut self.paused, paused) && !paused {
+            self.subscriber.restart()?;
+            self.batch.clear();
+            self.fresh = true;
+        }
         Ok(())
     }
 
-    /// Video was switched on: what comes before the next key frame cannot be decoded.
-    pub(super) fn await_key_frame(&mut self) {
-        self.awaits_key = true;
+    /// The player switches video on or off. What comes after that before the next key frame cannot be decoded.
+    pub(super) fn receive_video(&mut self, receive: bool) {
+        self.awaits_key |= receive && self.video_is_off;
+        self.video_is_off = !receive;
     }
 
     /// Writes the batch into `output`.
@@ -122,7 +127,6 @@ impl Egress {
                         output,
                     );
                     session.send_user_control(UserControl::StreamEof(self.stream), output);
-                    self.fresh = false;
                 }
                 Event::Skipped { packets, .. } => debug!(packets, "the player was too slow and skips"),
                 Event::Discontinuity => {}
@@ -130,13 +134,14 @@ impl Egress {
         }
         // The buffer is kept: no allocation per batch.
         self.batch = batch;
+        self.fresh = false;
         Ok(())
     }
 
     /// A player that waited, or outlived a publisher, learns that one is there.
     fn started(&mut self, session: &mut ServerSession, output: &mut Output) {
         self.awaits_key = false;
-        if std::mem::replace(&mut self.fresh, false) {
+        if self.fresh {
             return;
         }
         session.send_user_control(UserControl::StreamBegin(self.stream), output);

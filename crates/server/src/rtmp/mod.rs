@@ -16,6 +16,7 @@ use flumen_rtmp::proto::ConnectRequest;
 use flumen_rtmp::{Listener, SocketOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span, warn};
 
 use self::admission::{Gate, Logins, Refused};
@@ -27,6 +28,13 @@ use crate::shutdown::Shutdown;
 /// How long to wait when the system cannot accept, most likely because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long clients may take to leave when the server stops: an encoder that was asked to reconnect goes on until its next
+/// key frame. What follows, recordings above all, has the other half of the grace period.
+pub fn leave_within(settings: &Settings) -> Duration {
+    const AT_MOST: Duration = Duration::from_secs(4);
+    AT_MOST.min(settings.shutdown.grace / 2)
+}
+
 /// What all RTMP connections share.
 pub struct Server {
     hub: Hub,
@@ -36,6 +44,8 @@ pub struct Server {
     logins: Logins,
     started: Instant,
     connections: AtomicU64,
+    /// Follows the connections until they are gone.
+    clients: TaskTracker,
 }
 
 impl Server {
@@ -49,6 +59,7 @@ impl Server {
             logins: Logins::default(),
             started: Instant::now(),
             connections: AtomicU64::new(1),
+            clients: TaskTracker::new(),
         })
     }
 
@@ -75,6 +86,12 @@ impl Server {
         Ok(bound)
     }
 
+    /// Waits, after the shutdown was requested, until no client is connected any more.
+    pub async fn deserted(&self) {
+        self.clients.close();
+        self.clients.wait().await;
+    }
+
     async fn accept(self: Arc<Self>, listener: Listener, proto: &'static str) {
         loop {
             let incoming = tokio::select! {
@@ -88,7 +105,8 @@ impl Server {
                     let conn_id = self.connections.fetch_add(1, Ordering::Relaxed);
                     let span =
                         info_span!("connection", conn_id, %remote, proto, stream_key = tracing::field::Empty);
-                    self.shutdown.spawn(connection::serve(self.clone(), incoming, pass).instrument(span));
+                    let client = connection::serve(self.clone(), incoming, pass).instrument(span);
+                    self.shutdown.spawn(self.clients.track_future(client));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept connections now");

@@ -1,5 +1,6 @@
 //! From an RTMP publisher into the hub.
 
+use bytes::Bytes;
 use flumen_hub::{CloseReason, Publisher};
 use flumen_media::Unwrapper;
 use flumen_media::flv::{self, TagType};
@@ -7,6 +8,9 @@ use flumen_rtmp::proto::{Media, MediaType};
 use tracing::debug;
 
 use crate::encodings::Encodings;
+
+/// Messages up to this many bytes may keep alive more than the log knows of: a copy would cost more than they do.
+const COPY_ABOVE: usize = 4096;
 
 /// A publishing message stream.
 pub(super) struct Ingest {
@@ -46,7 +50,8 @@ impl Ingest {
                 return Ok(());
             }
         };
-        for frame in frames {
+        for mut frame in frames {
+            detach(&mut frame.payload, media.payload.len());
             self.publisher.push(frame, Encodings::published(tag, media.payload.clone()))?;
         }
         Ok(())
@@ -55,5 +60,35 @@ impl Ingest {
     /// Ends the stream, as the publisher asked.
     pub(super) fn finish(self) {
         self.publisher.finish();
+    }
+}
+
+/// Copies `payload` if it is the lesser part of a message of `message_len` bytes. It is a slice of that message and keeps
+/// all of it in memory, but the log counts only the slice: a stranger could fill the memory with padding.
+fn detach(payload: &mut Bytes, message_len: usize) {
+    if message_len > COPY_ABOVE && payload.len() < message_len / 2 {
+        *payload = Bytes::copy_from_slice(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_part_of_a_large_message_lets_the_rest_go() {
+        for (message_len, len, copied) in [
+            (COPY_ABOVE, 1, false),
+            (COPY_ABOVE + 2, COPY_ABOVE / 2, true),
+            (COPY_ABOVE + 2, COPY_ABOVE / 2 + 1, false),
+            (1 << 20, (1 << 20) - 5, false),
+        ] {
+            let message = Bytes::from(vec![7; message_len]);
+            let mut payload = message.slice(message_len - len..);
+            let before = payload.clone();
+            detach(&mut payload, message_len);
+            assert_eq!(payload, before);
+            assert_eq!(payload.as_ptr() != before.as_ptr(), copied, "{len} of {message_len}");
+        }
     }
 }
