@@ -3,5 +3,9 @@
 //! One test binary for all of it, because every binary links the whole server.
 
 mod command_line;
+mod peer;
+mod play;
+mod probe;
 mod program;
+mod publish;
 mod settings;

@@ -1,7 +1,8 @@
 //! Runs the binary and waits for it to end.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -51,11 +52,51 @@ impl Program {
         self
     }
 
+    /// Adds an argument as it is, blanks included.
+    pub(crate) fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Reads its standard input from there.
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// Starts it and lets it run.
+    pub(crate) fn start(mut self) -> Running {
+        let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Running { child: child.expect("the binary runs"), folder: self.folder }
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Ended {
         let Output { status, stdout, stderr } = self.command.output().expect("the binary runs");
         let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
         Ended { status: status.code().unwrap_or(-1), stdout, stderr }
+    }
+}
+
+/// A run that has not ended.
+pub(crate) struct Running {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Running {
+    /// Interrupts it as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        // A process id fits.
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    }
+
+    /// Waits for its end: the bytes on its standard output, what is left else, and its folder.
+    pub(crate) fn finish(self) -> (Vec<u8>, Ended, TempDir) {
+        let Output { status, stdout, stderr } = self.child.wait_with_output().expect("an end");
+        let [text, stderr] = [&stdout, &stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        (stdout, Ended { status: status.code().unwrap_or(-1), stdout: text, stderr }, self.folder)
     }
 }
 
