@@ -67,11 +67,41 @@ impl Error {
     }
 }
 
+/// What the server said, in one line: it must not be able to write what it likes on somebody's terminal.
 fn describe(refusal: &Refusal) -> String {
-    match (refusal.code.as_str(), refusal.description.as_str()) {
+    let text = match (refusal.code.as_str(), refusal.description.as_str()) {
         ("", "") => "without a reason".to_owned(),
         (code, "") => code.to_owned(),
         ("", description) => description.to_owned(),
         (code, description) => format!("{code}: {description}"),
+    };
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, description: &str) -> Error {
+        Error::Refused(Refusal { code: code.to_owned(), description: description.to_owned(), redirect: None })
+    }
+
+    #[test]
+    fn a_refusal_is_one_line() {
+        let table = [
+            (refused("NetStream.Publish.Denied", "no\x1B[2J\nway"), "NetStream.Publish.Denied: no [2J way"),
+            (refused("", "busy"), "busy"),
+            (refused("", ""), "without a reason"),
+        ];
+        for (error, text) in table {
+            assert_eq!(error.to_string(), format!("the server refused: {text}"));
+        }
+    }
+
+    #[test]
+    fn a_name_in_use_may_be_free_soon() {
+        assert!(!refused("NetStream.Publish.BadName", "").is_final());
+        assert!(refused("NetStream.Publish.Denied", "").is_final());
+        assert!(!Error::Closed("publishing").is_final());
     }
 }

@@ -145,7 +145,8 @@ impl fmt::Display for Report<'_> {
         write!(f, "{}", self.url)?;
         let mut line = |name: &str, text: &str| write!(f, "\n  {name:<10} {text}");
         let address = self.server.address.map(|address| address.to_string());
-        line("server", &words([self.version(), address.as_deref(), self.tls.then_some("TLS")]))?;
+        let version = self.version().map(|version| version.replace(char::is_control, " "));
+        line("server", &words([version.as_deref(), address.as_deref(), self.tls.then_some("TLS")]))?;
         line("enhanced", &enhanced(&self.server.capabilities))?;
         let first = self.probe.first_frame().map(|time| format!(", first frame {}", ms(time)));
         let key = self.probe.first_key().map(|time| format!(", first key frame {}", ms(time)));
@@ -190,7 +191,8 @@ fn codecs(capabilities: &Capabilities) -> Vec<String> {
 
 fn text(properties: &Object) -> String {
     let value = |value: &Value| match json_of(value) {
-        Json::String(text) => text,
+        // A server must not be able to write what it likes on somebody's terminal.
+        Json::String(text) => text.replace(char::is_control, " ").trim().to_owned(),
         other => other.to_string(),
     };
     properties
