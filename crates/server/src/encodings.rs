@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use flumen_media::flv::{self, Dialect, TagType};
-use flumen_media::{Frame, MediaKind};
+use flumen_media::{Frame, FrameKind, MediaKind};
 use flumen_rtmp::proto::{ChunkClass, Media, MediaType, MessageStreamId, SharedForm, shared_chunks};
 
 /// The hub of this server.
@@ -70,7 +70,10 @@ pub fn media(frame: &Frame, body: &Bytes, stream: MessageStreamId) -> Media {
         MediaKind::Audio => MediaType::Audio,
         MediaKind::Data => MediaType::Data,
     };
-    Media { stream, kind, timestamp: frame.dts.to_wire(), payload: body.clone() }
+    // FFmpeg takes metadata of any other time than 0 for a text track of its own.
+    let is_metadata = kind == MediaType::Data && frame.kind == FrameKind::Config;
+    let timestamp = if is_metadata { 0 } else { frame.dts.to_wire() };
+    Media { stream, kind, timestamp, payload: body.clone() }
 }
 
 /// Whether `frame` has something to tell in `dialect` that the plain body cannot.
@@ -81,7 +84,7 @@ fn says_more(frame: &Frame, dialect: Dialect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flumen_media::{Codec, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
+    use flumen_media::{Codec, TimeDelta, Timestamp, TrackId, VideoCodec};
 
     const FORM: SharedForm = SharedForm { stream: SHARED_STREAM, chunk_size: 65_536 };
 
@@ -121,6 +124,16 @@ mod tests {
         let encodings = Encodings::default();
         assert!(encodings.body(&frame(1, Timestamp::ZERO), Dialect::PLAIN).is_none());
         assert!(encodings.body(&frame(1, Timestamp::ZERO), Dialect::FULL).is_some());
+    }
+
+    #[test]
+    fn metadata_always_has_time_zero_and_events_have_their_own() {
+        let at = |kind| {
+            let dts = Timestamp::from_millis(40);
+            let frame = Frame { track: TrackId::DATA, codec: Codec::Amf0, kind, ..frame(0, dts) };
+            media(&frame, &frame.payload, SHARED_STREAM).timestamp
+        };
+        assert_eq!((at(FrameKind::Config), at(FrameKind::Key)), (0, 40));
     }
 
     #[test]

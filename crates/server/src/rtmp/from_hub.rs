@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use flumen_hub::{Event, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake};
 use flumen_media::flv::Dialect;
-use flumen_media::{FrameKind, MediaKind, Timestamp};
-use flumen_rtmp::proto::{
-    Error, Media, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl,
-};
+use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
+use flumen_rtmp::proto::{Error, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -167,10 +165,8 @@ impl Egress {
             self.headers_at = None;
         } else if let Some(dts) = self.headers_at {
             let Some(body) = packet.encodings.body(frame, self.dialect) else { return Ok(()) };
-            // FFmpeg takes metadata of any other time than 0 for a text track.
-            let at = if frame.track.kind == MediaKind::Data { Timestamp::ZERO } else { dts };
-            let header = Media { timestamp: at.to_wire(), ..media(frame, body, self.stream) };
-            return session.send_media(header, output);
+            let header = Frame { dts, ..frame.clone() };
+            return session.send_media(media(&header, body, self.stream), output);
         }
         let form = session.shared_form(self.stream);
         if let Some(chunks) = packet.encodings.chunks(frame, self.dialect, form) {
@@ -182,7 +178,7 @@ impl Egress {
     }
 
     /// Whether video must be held back until a key frame.
-    fn withholds(&mut self, frame: &flumen_media::Frame) -> bool {
+    fn withholds(&mut self, frame: &Frame) -> bool {
         if !self.awaits_key || frame.track.kind != MediaKind::Video {
             return false;
         }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use flumen_hub::{CloseReason, Publisher};
-use flumen_media::Unwrapper;
 use flumen_media::flv::{self, TagType};
+use flumen_media::{Frame, FrameKind, TrackId, Unwrapper};
 use flumen_rtmp::proto::{Media, MediaType};
 use tracing::debug;
 
@@ -17,13 +17,15 @@ pub(super) struct Ingest {
     publisher: Publisher<Encodings>,
     /// One clock for all kinds: audio and video of one encoder wrap together.
     clock: Unwrapper,
+    /// The metadata in force. GStreamer repeats it several times a second; players need it when it changes.
+    metadata: Option<Bytes>,
     /// Bodies that could not be understood and were passed over.
     unreadable: u64,
 }
 
 impl Ingest {
     pub(super) fn new(publisher: Publisher<Encodings>) -> Self {
-        Self { publisher, clock: Unwrapper::new(), unreadable: 0 }
+        Self { publisher, clock: Unwrapper::new(), metadata: None, unreadable: 0 }
     }
 
     pub(super) fn publisher(&self) -> &Publisher<Encodings> {
@@ -51,10 +53,22 @@ impl Ingest {
             }
         };
         for mut frame in frames {
+            if self.repeats_metadata(&frame) {
+                continue;
+            }
             detach(&mut frame.payload, media.payload.len());
             self.publisher.push(frame, Encodings::published(tag, media.payload.clone()))?;
         }
         Ok(())
+    }
+
+    fn repeats_metadata(&mut self, frame: &Frame) -> bool {
+        if frame.track != TrackId::DATA || frame.kind != FrameKind::Config {
+            return false;
+        }
+        let repeats = self.metadata.as_ref() == Some(&frame.payload);
+        self.metadata = Some(frame.payload.clone());
+        repeats
     }
 
     /// Ends the stream, as the publisher asked.
