@@ -91,10 +91,7 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
 fn remedy(error: &Error) -> Option<&'static str> {
     match error {
         Error::Unreachable { .. } => Some("is the server running, and are host and port right?"),
-        Error::Tls(cause) if cause.contains("UnknownIssuer") => {
-            Some("give the certificate of the server, or of who signed it, with --ca FILE")
-        }
-        Error::Tls(_) => Some("is it rtmps:// that the server speaks on this port?"),
+        Error::Tls(cause) => Some(tls_remedy(cause)),
         Error::Closed("connecting") | Error::Timeout("connecting") | Error::Protocol(_) => {
             Some("does the server speak RTMP on this port, and TLS only if the URL begins with rtmps://?")
         }
@@ -114,9 +111,36 @@ fn remedy(error: &Error) -> Option<&'static str> {
     }
 }
 
+/// What to do about a TLS handshake that failed; `cause` holds the name of rustls for it.
+fn tls_remedy(cause: &str) -> &'static str {
+    let remedies = [
+        ("NotValidForName", "the host in the URL must be a name in the certificate"),
+        ("not valid for name", "the host in the URL must be a name in the certificate"),
+        ("xpired", "the certificate of the server has expired"),
+        ("CaUsedAsEndEntity", "the server uses the certificate of an authority: make one with CA:FALSE"),
+        (
+            "invalid peer certificate",
+            "give the certificate of the server, or of who signed it, with --ca FILE",
+        ),
+    ];
+    let known = remedies.into_iter().find(|(name, _)| cause.contains(name));
+    known.map_or("is it rtmps:// that the server speaks on this port?", |(_, remedy)| remedy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificates_that_do_not_do_have_their_remedies() {
+        let refused = |error: rustls::CertificateError| {
+            tls_remedy(&rustls::Error::InvalidCertificate(error).to_string())
+        };
+        use rustls::CertificateError::{BadSignature, Expired, NotValidForName, UnknownIssuer};
+        assert!(refused(UnknownIssuer).contains("--ca") && refused(BadSignature).contains("--ca"));
+        assert!(refused(Expired).contains("expired") && refused(NotValidForName).contains("name"));
+        assert!(tls_remedy("received corrupt message").contains("rtmps://"));
+    }
 
     #[test]
     fn times_of_all_forms() {
