@@ -12,3 +12,8 @@ pub mod rtmp;
 pub mod serve;
 pub mod shutdown;
 pub mod tls;
+
+/// Compiles and runs the programs of the page for users of the libraries.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/libraries.md")]
+struct LibrariesPage;
