@@ -13,6 +13,8 @@
 //! | VP9 | VP9 Bitstream & Decoding Process Specification |
 //! | AC-3 | ATSC A/52 |
 
+#![forbid(unsafe_code)]
+
 mod codec;
 mod codecs;
 pub mod flv;

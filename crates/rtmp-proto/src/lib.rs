@@ -9,6 +9,8 @@
 //! | E-RTMP v2 | Enhanced RTMP, version 2 (Veovera Software Organization) |
 //! | AMF0, AMF3 | Adobe's Action Message Format, see the crate `flumen-amf0` |
 
+#![forbid(unsafe_code)]
+
 mod adaptive;
 mod address;
 pub mod adobe_auth;
