@@ -23,8 +23,9 @@ build: build-deps ## build the release binary, target/release/flumen
 	cargo build --release $(CARGO_FLAGS) --bin flumen
 
 .PHONY: check
-check: build-deps ## quick: type check and layer rules, no tests
+check: build-deps ## quick: type check, layer rules, links and names in the documents, no tests
 	scripts/check-layers
+	scripts/check-docs
 	cargo check --workspace --all-targets $(CARGO_FLAGS)
 
 .PHONY: lint
@@ -32,6 +33,8 @@ lint: build-deps ## formatting, clippy, docs, layer rules, scripts, fuzz targets
 	cargo fmt --all --check
 	scripts/check-layers --self-test
 	scripts/check-layers
+	scripts/check-docs --self-test
+	scripts/check-docs
 	scripts/check-shell
 	scripts/fuzz-targets --check
 	cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings

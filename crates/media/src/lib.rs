@@ -1,6 +1,25 @@
 //! Live media without I/O: timestamps, tracks, codecs and frames, the FLV format with
 //! Enhanced RTMP, and reading MP4 files.
 //!
+//! ```
+//! use bytes::Bytes;
+//! use flumen_media::flv::{self, Dialect, TagType};
+//! use flumen_media::{Codec, FrameKind, Timestamp, VideoCodec};
+//!
+//! // An RTMP video message: a key frame of H.264 with a composition time of 33 ms.
+//! let body = Bytes::from_static(&[0x17, 1, 0, 0, 33, 0, 0, 0, 2, 0x65, 0x88]);
+//! let frames = flv::parse_body(TagType::Video, Timestamp::from_millis(40), body.clone())?;
+//! assert_eq!(frames[0].codec, Codec::Video(VideoCodec::H264));
+//! assert_eq!(frames[0].kind, FrameKind::Key);
+//! assert_eq!(frames[0].pts(), Timestamp::from_millis(73));
+//!
+//! let (_, again) = flv::encode_body(&frames[0], Dialect::PLAIN);
+//! assert_eq!(again, body);
+//! # Ok::<(), flv::Error>(())
+//! ```
+//!
+//! # Specifications
+//!
 //! | short name | specification |
 //! | --- | --- |
 //! | FLV | Adobe Flash Video File Format Specification, version 10.1, annex E |
