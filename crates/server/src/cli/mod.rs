@@ -36,7 +36,7 @@ const FAILED: u8 = 1;
 /// The exit status for bad usage or bad settings.
 const BAD_USAGE: u8 = 2;
 
-/// A live media server: RTMP in; RTMP, HTTP-FLV, HLS, DASH and WebRTC out.
+/// A live media server and client: RTMP, RTMPS and Enhanced RTMP in and out.
 #[derive(Debug, Parser)]
 #[command(name = "flumen", bin_name = "flumen", version = VERSION, arg_required_else_help = true)]
 struct Cli {
