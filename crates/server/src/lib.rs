@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod encodings;
 pub mod file_watch;
 pub mod log;

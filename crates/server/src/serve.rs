@@ -1,5 +1,6 @@
 //! The server: everything `flumen serve` starts, and how it stops.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,23 +11,31 @@ use tracing::{info, warn};
 
 use crate::config::Settings;
 use crate::encodings::Hub;
-use crate::rtmp;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
+use crate::{demo, rtmp};
 
-/// Serves until the shutdown is requested and everybody has finished, or the grace period is over.
+/// Serves until the shutdown is requested and everybody has finished, or the grace period is over. With `demo` there is
+/// a stream to play from the beginning.
 ///
 /// # Errors
 /// When something cannot be started: an address is taken, a certificate cannot be read.
-pub async fn serve(settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn serve(
+    settings: watch::Receiver<Arc<Settings>>,
+    shutdown: Shutdown,
+    demo: bool,
+) -> anyhow::Result<()> {
     let at_start = settings.borrow().clone();
     for warning in at_start.warnings() {
         warn!("{warning}");
     }
     let hub = Hub::new(hub_config(&at_start));
     let server = rtmp::Server::new(hub.clone(), settings.clone(), shutdown.clone());
-    listen(&server, &at_start).await?;
+    let rtmp_addr = listen(&server, &at_start).await?;
     tokio::spawn(follow(hub.clone(), settings.clone()));
+    if demo {
+        shutdown.spawn(demo::publish(hub.clone(), rtmp_addr));
+    }
 
     shutdown.requested().await;
     let end = Instant::now() + settings.borrow().shutdown.grace;
@@ -48,15 +57,18 @@ async fn follow(hub: Hub, mut settings: watch::Receiver<Arc<Settings>>) {
     }
 }
 
-async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Result<()> {
+/// Listens on all addresses, and gives the first one of RTMP.
+async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Result<Option<SocketAddr>> {
+    let mut first = None;
     for &address in &settings.rtmp.addr {
-        server
+        let bound = server
             .listen(address, None)
             .await
             .with_context(|| format!("cannot listen on {address} (`rtmp.addr`)"))?;
+        first.get_or_insert(bound);
     }
     if settings.rtmps.addr.is_empty() {
-        return Ok(());
+        return Ok(first);
     }
     let (Some(cert), Some(key)) = (&settings.tls.cert, &settings.tls.key) else {
         anyhow::bail!("`rtmps.addr` needs `tls.cert` and `tls.key`");
@@ -70,7 +82,7 @@ async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Resu
             .await
             .with_context(|| format!("cannot listen on {address} (`rtmps.addr`)"))?;
     }
-    Ok(())
+    Ok(first)
 }
 
 /// What the hub takes from the settings.

@@ -11,6 +11,9 @@ use crate::shutdown::Shutdown;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Also publish a built-in test stream, live/demo: a moving picture with a clock, and a tone
+    #[arg(long)]
+    demo: bool,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -29,7 +32,7 @@ pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
         tokio::spawn(watcher.run());
         let mut changes = settings.clone();
         tokio::select! {
-            outcome = serve(settings, shutdown) => outcome,
+            outcome = serve(settings, shutdown, arguments.demo) => outcome,
             never = async {
                 while changes.changed().await.is_ok() {
                     logger.set_level(&changes.borrow_and_update().log.level);

@@ -3,9 +3,11 @@
 //! One test binary for all of it, because every binary links the whole server.
 
 mod command_line;
+mod demo;
 mod peer;
 mod play;
 mod probe;
 mod program;
 mod publish;
+mod server;
 mod settings;

@@ -1,4 +1,4 @@
-//! Runs the binary and waits for it to end.
+//! Runs the binary.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -85,6 +85,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The process, with its output piped, and the folder it runs in.
+    pub(crate) fn into_parts(self) -> (Child, TempDir) {
+        (self.child, self.folder)
+    }
+
     /// Interrupts it as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         // A process id fits.

@@ -1,0 +1,99 @@
+//! `flumen serve --demo`: a picture at once, and a loop without a seam.
+
+use std::time::{Duration, Instant};
+
+use flumen_media::flv::{TagType, parse_body};
+use flumen_media::{Frame, MediaKind, Timestamp};
+use flumen_rtmp::proto::{Media, MediaType};
+use flumen_rtmp::{ClientOptions, Player, PlayerEvent};
+use tokio::time::timeout;
+
+use crate::server::{PATIENCE, Server};
+
+/// The clip lasts 8 s.
+const LONGER_THAN_THE_CLIP: Duration = Duration::from_millis(8_500);
+
+async fn player(server: &Server) -> Player {
+    let url = server.url("demo");
+    let connected = timeout(PATIENCE, Player::connect(&url, ClientOptions::default())).await;
+    connected.expect("in time").expect("it may play")
+}
+
+async fn next_frame(player: &mut Player) -> Frame {
+    loop {
+        let event = timeout(PATIENCE, player.next()).await.expect("in time").expect("a connection");
+        let Some(PlayerEvent::Media(Media { kind, timestamp, payload, .. })) = event else { continue };
+        let tag = match kind {
+            MediaType::Audio => TagType::Audio,
+            MediaType::Video => TagType::Video,
+            MediaType::Data => TagType::Script,
+        };
+        let at = Timestamp::from_millis(timestamp.into());
+        if let Some(frame) = parse_body(tag, at, payload).expect("a body").into_iter().next() {
+            return frame;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_what_to_type() {
+    let mut server = Server::start("--demo");
+    let line = server.logged("watch the demo stream");
+    assert_eq!(line["msg"], format!("watch the demo stream: ffplay {}", server.url("demo")));
+    server.stop();
+}
+
+#[tokio::test]
+async fn the_loop_has_no_seam_and_keeps_real_time() {
+    let mut server = Server::start("--demo");
+    server.logged("watch the demo stream");
+    let mut player = player(&server).await;
+    let mut last = [None::<i64>; 2];
+    let mut began = None;
+    loop {
+        let frame = next_frame(&mut player).await;
+        let (track, step) = match frame.track.kind {
+            _ if !frame.is_media() => continue,
+            MediaKind::Video => (0, 1_000.0 / 30.0),
+            MediaKind::Audio => (1, 1_000.0 * 1_024.0 / 48_000.0),
+            MediaKind::Data => continue,
+        };
+        let at = frame.dts.as_millis();
+        if let Some(before) = last[track].replace(at) {
+            let distance = (at - before) as f64;
+            assert!((distance - step).abs() <= 1.0, "track {track}: {distance} ms after {before} ms");
+        }
+        let (first, since) = *began.get_or_insert((at, Instant::now()));
+        let played = Duration::from_millis((at - first).unsigned_abs());
+        // It is sent no earlier than due; the first frames came at once.
+        assert!(played <= since.elapsed() + Duration::from_secs(3), "{played:?} too early");
+        if played > LONGER_THAN_THE_CLIP {
+            break;
+        }
+    }
+    server.stop();
+}
+
+#[tokio::test]
+async fn whoever_comes_late_starts_with_a_key_frame_at_once() {
+    let mut server = Server::start("--demo");
+    server.logged("watch the demo stream");
+    // Somewhere in a group of pictures.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let mut player = player(&server).await;
+    let asked = Instant::now();
+    let mut configs = Vec::new();
+    let picture = loop {
+        let frame = next_frame(&mut player).await;
+        if !frame.is_media() {
+            configs.push(frame.track.kind);
+        } else if frame.track.kind == MediaKind::Video {
+            break frame;
+        }
+    };
+    // Less than what is left until the next key frame, even on a machine that is busy.
+    assert!(asked.elapsed() < Duration::from_millis(1_000), "{:?}", asked.elapsed());
+    assert!(picture.is_video_key());
+    assert_eq!(configs, [MediaKind::Data, MediaKind::Video, MediaKind::Audio]);
+    server.stop();
+}
