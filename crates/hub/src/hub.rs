@@ -287,7 +287,7 @@ impl Context {
     }
 
     pub(crate) fn tell(&self, event: StreamEvent) {
-        tracing::debug!(?event);
+        tracing::debug!(?event, "stream");
         // An error means that nobody listens.
         let _ = self.events.send(event);
     }

@@ -190,7 +190,7 @@ impl Default for Rtmp {
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { takeover: false, grace: Duration::from_secs(5), timeout: Duration::from_secs(10) }
+        Self { takeover: false, grace: Duration::from_secs(8), timeout: Duration::from_secs(10) }
     }
 }
 
