@@ -32,7 +32,11 @@ impl SocketOptions {
     pub(crate) fn apply(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
-        let keepalive = TcpKeepalive::new().with_time(self.dead_after / 2).with_interval(self.dead_after / 6);
+        // The kernel counts whole seconds and takes no zero.
+        let seconds = |time: Duration| time.max(Duration::from_secs(1));
+        let keepalive = TcpKeepalive::new()
+            .with_time(seconds(self.dead_after / 2))
+            .with_interval(seconds(self.dead_after / 6));
         socket.set_tcp_keepalive(&keepalive)?;
         #[cfg(target_os = "linux")]
         {
@@ -105,5 +109,20 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, inner => Pin::new(inner).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn any_span_can_be_set() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        for dead_after in [Duration::from_millis(1), Duration::from_secs(2), Duration::from_secs(3600)] {
+            let options = SocketOptions { dead_after, ..SocketOptions::default() };
+            options.apply(&stream).unwrap_or_else(|error| panic!("{dead_after:?}: {error}"));
+        }
     }
 }
