@@ -56,6 +56,8 @@ pub enum Limit {
     ChunkStreams,
     /// More message streams than allowed.
     MessageStreams,
+    /// One command is longer than allowed.
+    CommandSize,
     /// More commands per second than allowed.
     CommandRate,
     /// More chunks that carry almost nothing than allowed.
@@ -84,6 +86,7 @@ impl fmt::Display for Limit {
             Self::ReassemblyMemory => "memory for unfinished messages",
             Self::ChunkStreams => "number of chunk streams",
             Self::MessageStreams => "number of message streams",
+            Self::CommandSize => "size of a command",
             Self::CommandRate => "commands per second",
             Self::TinyChunks => "rate of tiny chunks",
         })

@@ -11,6 +11,8 @@ pub struct Limits {
     pub chunk: ChunkLimits,
     /// Message streams open at once. Players and publishers use one; 16 leaves room for multi-stream clients.
     pub message_streams: usize,
+    /// Bytes of one command. Real ones have some hundred, names with their tokens a few thousand; answers repeat them.
+    pub command_size: usize,
     /// Commands and user control events per second; a second's worth may come in one burst. A publisher sends about ten
     /// in its life, a player that scrubs through a recording a few dozen a second.
     pub commands_per_second: u32,
@@ -18,7 +20,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { chunk: ChunkLimits::default(), message_streams: 16, commands_per_second: 100 }
+        Self {
+            chunk: ChunkLimits::default(),
+            message_streams: 16,
+            command_size: 64 << 10,
+            commands_per_second: 100,
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) struct Link {
     queue: Interleaver,
     /// An aggregate message that is being taken apart.
     aggregate: Option<Aggregate>,
+    command_size: usize,
     commands: RateLimit,
     /// Messages passed over.
     ignored: u64,
@@ -102,6 +103,7 @@ impl Link {
             flow: Flow::new(),
             queue: Interleaver::new(),
             aggregate: None,
+            command_size: limits.command_size,
             commands: RateLimit::new(limits.commands_per_second),
             ignored: 0,
         }
@@ -177,6 +179,9 @@ impl Link {
             }
             MessageType::COMMAND_AMF0 | MessageType::COMMAND_AMF3 => {
                 self.charge(now)?;
+                if message.payload.len() > self.command_size {
+                    return Err(Error::LimitExceeded(Limit::CommandSize));
+                }
                 Some(self.command(&message))
             }
             MessageType::AGGREGATE => {
