@@ -14,7 +14,7 @@ use crate::server::{PATIENCE, Server};
 const LONGER_THAN_THE_CLIP: Duration = Duration::from_millis(8_500);
 
 async fn player(server: &Server) -> Player {
-    let url = server.url("demo");
+    let url = server.url("live/demo");
     let connected = timeout(PATIENCE, Player::connect(&url, ClientOptions::default())).await;
     connected.expect("in time").expect("it may play")
 }
@@ -37,16 +37,15 @@ async fn next_frame(player: &mut Player) -> Frame {
 
 #[tokio::test]
 async fn the_log_says_what_to_type() {
-    let mut server = Server::start("--demo");
-    let line = server.logged("watch the demo stream");
-    assert_eq!(line["msg"], format!("watch the demo stream: ffplay {}", server.url("demo")));
-    server.stop();
+    let server = Server::start("--demo").await;
+    server.logged(&[&format!(r#""msg":"watch the demo stream: ffplay {}""#, server.url("live/demo"))]).await;
+    server.stop().await;
 }
 
 #[tokio::test]
 async fn the_loop_has_no_seam_and_keeps_real_time() {
-    let mut server = Server::start("--demo");
-    server.logged("watch the demo stream");
+    let server = Server::start("--demo").await;
+    server.logged(&["watch the demo stream"]).await;
     let mut player = player(&server).await;
     let mut last = [None::<i64>; 2];
     let mut began = None;
@@ -71,13 +70,13 @@ async fn the_loop_has_no_seam_and_keeps_real_time() {
             break;
         }
     }
-    server.stop();
+    server.stop().await;
 }
 
 #[tokio::test]
 async fn whoever_comes_late_starts_with_a_key_frame_at_once() {
-    let mut server = Server::start("--demo");
-    server.logged("watch the demo stream");
+    let server = Server::start("--demo").await;
+    server.logged(&["watch the demo stream"]).await;
     // Somewhere in a group of pictures.
     tokio::time::sleep(Duration::from_millis(700)).await;
     let mut player = player(&server).await;
@@ -95,5 +94,5 @@ async fn whoever_comes_late_starts_with_a_key_frame_at_once() {
     assert!(asked.elapsed() < Duration::from_millis(1_000), "{:?}", asked.elapsed());
     assert!(picture.is_video_key());
     assert_eq!(configs, [MediaKind::Data, MediaKind::Video, MediaKind::Audio]);
-    server.stop();
+    server.stop().await;
 }

@@ -4,10 +4,21 @@
 
 mod command_line;
 mod demo;
+mod hostile;
+mod limits;
+mod logins;
 mod peer;
 mod play;
+mod playing;
 mod probe;
 mod program;
 mod publish;
+mod publishing;
+mod reload;
 mod server;
 mod settings;
+mod signals;
+mod stream;
+mod tls;
+mod trace;
+mod wire;

@@ -1,104 +1,159 @@
-//! Runs `flumen serve` and listens to its log.
+//! A server in a process of its own, on free ports.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::Child;
-use std::sync::mpsc::{self, Receiver};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::program::Program;
 
 /// Far longer than anything takes; only a failing test waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running server in a folder of its own. Dropping it kills it; a failing test shows its log.
+/// A running `flumen serve` in a folder of its own. Dropping it kills it; a failing test then shows its log.
 pub(crate) struct Server {
     child: Child,
-    _folder: TempDir,
-    lines: Receiver<Value>,
-    seen: Vec<Value>,
-    rtmp: SocketAddr,
+    folder: TempDir,
+    log: watch::Receiver<Vec<String>>,
+    address: SocketAddr,
 }
 
 impl Server {
-    /// The server with these arguments, separated by blanks, and RTMP on a free port.
-    pub(crate) fn start(arguments: &str) -> Self {
-        Self::run(Program::new(&format!("serve --rtmp-addr 127.0.0.1:0 {arguments}")))
+    /// A server with these flags, separated by blanks.
+    pub(crate) async fn start(flags: &str) -> Self {
+        Self::start_with(flags, &[]).await
     }
 
-    /// The server as `program` starts it.
-    pub(crate) fn run(program: Program) -> Self {
+    /// A server with these flags and files in its folder; one called `flumen.toml` is its settings.
+    pub(crate) async fn start_with(flags: &str, files: &[(&str, &str)]) -> Self {
+        let mut arguments = format!("serve --rtmp-addr 127.0.0.1:0 {flags}");
+        if !flags.contains("--log-level") && files.is_empty() {
+            arguments.push_str(" --log-level debug");
+        }
+        let program = Program::new(&arguments);
+        let program = files.iter().fold(program, |program, (name, text)| program.file(name, text));
         let (mut child, folder) = program.start().into_parts();
-        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let rtmp = SocketAddr::from(([0; 4], 0));
-        let mut server = Self { child, _folder: folder, lines, seen: Vec::new(), rtmp };
-        let listening = server.logged("listening");
-        server.rtmp = listening["addr"].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
+        let log = follow(BufReader::new(child.stderr.take().expect("piped")));
+        let mut server = Self { child, folder, log, address: ([127, 0, 0, 1], 0).into() };
+        server.address = server.listening("rtmp").await;
         server
     }
 
-    /// Waits for a log line whose message begins with `message`.
-    #[track_caller]
-    pub(crate) fn logged(&mut self, message: &str) -> Value {
-        self.logged_where(message, |line| line["msg"].as_str().is_some_and(|msg| msg.starts_with(message)))
+    /// Where it listens for RTMP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// Waits for a log line that `matches`; `what` names it in a failure.
-    #[track_caller]
-    pub(crate) fn logged_where(&mut self, what: &str, matches: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("{what:?} is not in the log"));
-            self.seen.push(line.clone());
-            if matches(&line) {
-                return line;
+    /// Where it listens for `proto`.
+    pub(crate) async fn listening(&self, proto: &str) -> SocketAddr {
+        let line = self.logged(&[r#""msg":"listening""#, &format!(r#""proto":"{proto}""#)]).await;
+        let line: Value = serde_json::from_str(&line).expect("a JSON line");
+        line["addr"].as_str().and_then(|addr| addr.parse().ok()).expect("an address")
+    }
+
+    /// `rtmp://…/path`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("rtmp://{}/{path}", self.address)
+    }
+
+    /// Waits for a log line that has all these parts in it.
+    pub(crate) async fn logged(&self, parts: &[&str]) -> String {
+        self.logged_times(1, parts).await
+    }
+
+    /// Waits until the log has `times` lines that have all these parts in them; gives the last of them.
+    pub(crate) async fn logged_times(&self, times: usize, parts: &[&str]) -> String {
+        let mut log = self.log.clone();
+        let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
+        let waited =
+            timeout(PATIENCE, log.wait_for(|lines| lines.iter().filter(fits).count() >= times)).await;
+        let Ok(Ok(lines)) = waited else { panic!("{times} log lines with {parts:?} in {PATIENCE:?}") };
+        lines.iter().filter(fits).nth(times - 1).expect("just counted").clone()
+    }
+
+    /// All of its log so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.borrow().join("\n")
+    }
+
+    /// The folder it was started in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The paths of all files under its folder.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("readable") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
             }
         }
+        files
     }
 
-    /// The address of the stream `live/NAME`.
-    pub(crate) fn url(&self, name: &str) -> String {
-        format!("rtmp://{}/live/{name}", self.rtmp)
+    /// The memory it has in use, in MiB.
+    pub(crate) fn memory(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a running process");
+        let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        kib / 1024.0
     }
 
-    /// Sends a signal to it.
+    /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Stops it as an operator does.
-    #[track_caller]
-    pub(crate) fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.signal(Signal::TERM);
-        let status = self.child.wait().expect("it is ours to wait for");
+        let status = self.exit().await;
         assert!(status.success(), "{status}");
+    }
+
+    /// Waits until it has exited by itself.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        let wait = async {
+            // The log ends when the process does.
+            while self.log.changed().await.is_ok() {}
+        };
+        timeout(PATIENCE, wait).await.expect("it exits in time");
+        self.child.wait().expect("a child")
     }
 }
 
 impl Drop for Server {
     #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
     fn drop(&mut self) {
-        // Errors mean that it has ended already.
+        // An error means that it has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            self.seen.extend(self.lines.try_iter());
-            self.seen.iter().for_each(|line| eprintln!("{line}"));
+            eprintln!("the log of the server:\n{}", self.log());
         }
     }
+}
+
+/// Gathers the lines of the log as they come.
+fn follow(stderr: impl BufRead + Send + 'static) -> watch::Receiver<Vec<String>> {
+    let (sender, receiver) = watch::channel(Vec::new());
+    thread::spawn(move || {
+        for line in stderr.lines() {
+            let Ok(line) = line else { return };
+            sender.send_modify(|lines| lines.push(line));
+        }
+    });
+    receiver
 }

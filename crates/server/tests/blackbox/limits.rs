@@ -1,0 +1,89 @@
+//! What one server takes, and what it says to what is too much.
+
+use flumen_amf0::Object;
+use flumen_rtmp::proto::MediaType;
+
+use crate::server::Server;
+use crate::stream::{Feed, Viewer, key};
+use crate::wire::Wire;
+
+#[tokio::test]
+async fn more_streams_than_allowed_are_refused() {
+    let server = Server::start("--limits-streams 1 --publish-grace 0s").await;
+    let mut first = Wire::connect(server.address(), "live").await;
+    let stream = first.publish("one").await.expect("there is room");
+    let mut second = Wire::connect(server.address(), "live").await;
+    let refusal = second.publish("two").await.expect_err("there is no room");
+    assert_eq!(refusal.code, "NetStream.Publish.Denied");
+    assert!(refusal.description.contains("limit of 1 streams"), "{refusal:?}");
+    assert!(second.closed().await.is_empty());
+
+    first.call(stream, "closeStream", &[]).await.expect("the server reads");
+    while first.next_status().await.as_deref() != Some("NetStream.Unpublish.Success") {}
+    server.logged(&["unpublished"]).await;
+    let mut third = Wire::connect(server.address(), "live").await;
+    third.publish("three").await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn more_viewers_than_allowed_are_refused() {
+    let server = Server::start("--limits-viewers-per-stream 1").await;
+    let mut first = Wire::connect(server.address(), "live").await;
+    first.play("show").await.expect("there is room");
+    let mut second = Wire::connect(server.address(), "live").await;
+    let refusal = second.play("show").await.expect_err("there is no room");
+    assert_eq!(refusal.code, "NetStream.Play.Failed");
+    assert!(refusal.description.contains("limit of 1 readers"), "{refusal:?}");
+    assert!(second.closed().await.is_empty());
+    let mut other = Wire::connect(server.address(), "live").await;
+    other.play("other").await.expect("another stream has room");
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_are_told_so() {
+    for (flags, why) in [
+        ("--limits-connections 2", "as many connections as it takes"),
+        ("--limits-connections-per-ip 2", "too many connections from this address"),
+    ] {
+        let server = Server::start(flags).await;
+        let first = Wire::connect(server.address(), "live").await;
+        let _second = Wire::connect(server.address(), "live").await;
+        let third = Wire::connect_with(server.address(), "live", Object::new()).await;
+        let refusal = third.err().expect("there is no room");
+        assert_eq!(refusal.code, "NetConnection.Connect.Rejected");
+        assert!(refusal.description.contains(why), "{refusal:?}");
+        drop(first);
+        server.logged(&[r#""msg":"refused""#]).await;
+        Wire::connect(server.address(), "live").await;
+    }
+}
+
+/// Far over the limit nobody is spoken to any more, and those who are in do not notice.
+#[tokio::test]
+async fn a_flood_of_connections_over_the_limit_disturbs_nobody() {
+    let server = Server::start("--limits-connections 2 --log-level info").await;
+    let feed = Feed::start(&server.url("live/feed")).await;
+    let viewer = Viewer::start(&server.url("live/feed")).await;
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        flood.push(Wire::open(server.address()).await);
+    }
+    for wire in flood.iter_mut().skip(100) {
+        wire.gone().await;
+    }
+    viewer.stays_content().await;
+    feed.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_longer_than_allowed_ends_the_connection() {
+    let server = Server::start("--limits-message-size 64KiB").await;
+    let mut wire = Wire::connect(server.address(), "live").await;
+    let stream = wire.publish("show").await.expect("it may publish");
+    wire.media(stream, MediaType::Video, 0, vec![0x17; 64 << 10].into()).await.expect("that is allowed");
+    wire.media(stream, MediaType::Video, 0, key(1)).await.expect("the server reads");
+    // The server closes as soon as it reads the length.
+    let _ = wire.media(stream, MediaType::Video, 0, vec![0x17; (64 << 10) + 1].into()).await;
+    wire.gone().await;
+    server.logged(&[r#""msg":"closed""#, "over a limit: message size"]).await;
+}

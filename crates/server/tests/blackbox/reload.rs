@@ -1,0 +1,73 @@
+//! Settings that change in a running server.
+
+use std::fs;
+
+use flumen_amf0::Object;
+use flumen_rtmp::proto::MediaType;
+use flumen_rtmp::{ClientOptions, Publisher};
+use rustix::process::Signal;
+
+use crate::server::Server;
+use crate::stream::{Feed, Viewer};
+use crate::wire::{Wire, refused};
+
+/// Writes the settings and waits until they hold.
+async fn change(server: &Server, times: usize, text: &str) {
+    fs::write(server.folder().join("flumen.toml"), text).expect("written");
+    server.signal(Signal::HUP);
+    server.logged_times(times, &[r#""msg":"settings changed""#]).await;
+}
+
+#[tokio::test]
+async fn settings_change_while_streams_go_on() {
+    let server = Server::start_with("", &[("flumen.toml", "[log]\nlevel = 'info'\n")]).await;
+    let feed = Feed::start(&server.url("live/feed")).await;
+    let viewer = Viewer::start(&server.url("live/feed")).await;
+
+    change(&server, 1, "[log]\nlevel = 'debug'\n").await;
+    let _wire = Wire::connect(server.address(), "live").await;
+    server.logged(&[r#""level":"debug""#, r#""msg":"connect""#]).await;
+
+    change(&server, 2, "[log]\nlevel = 'debug'\n[limits]\nstreams = 1\nviewers-per-stream = 1\n").await;
+    let mut wire = Wire::connect(server.address(), "live").await;
+    let refusal = wire.publish("other").await.expect_err("there is no room any more");
+    assert!(refusal.description.contains("limit of 1 streams"), "{refusal:?}");
+    let mut wire = Wire::connect(server.address(), "live").await;
+    let refusal = wire.play("feed").await.expect_err("there is no room any more");
+    assert!(refusal.description.contains("limit of 1 readers"), "{refusal:?}");
+
+    change(&server, 3, "[log]\nlevel = 'info'\n[rtmp.users]\nann = 'secret'\n").await;
+    let stranger = Wire::connect_with(server.address(), "live", Object::new()).await;
+    assert!(stranger.err().expect("one has to log in now").description.contains("authmod=adobe"));
+
+    viewer.stays_content().await;
+    feed.finish().await;
+}
+
+#[tokio::test]
+async fn a_publishers_rules_change_too() {
+    let server = Server::start_with("", &[("flumen.toml", "[log]\nlevel = 'info'\n")]).await;
+    let mut silent = Wire::connect(server.address(), "live").await;
+    silent.publish("silent").await.expect("it may publish");
+    let mut old = Wire::connect(server.address(), "live").await;
+    let stream = old.publish("show?token=a").await.expect("it may publish");
+    change(&server, 1, "[publish]\ntakeover = true\ntimeout = '2s'\n").await;
+    // An error would mean that it was given up already.
+    old.media(stream, MediaType::Audio, 0, crate::stream::audio(0)).await.expect("the server reads");
+    let url = server.url("live/show?token=b");
+    Publisher::connect(&url, ClientOptions::default()).await.expect("the newcomer wins now");
+    let told = |commands: Vec<_>| commands.last().map(|command| refused(command).description);
+    assert_eq!(told(old.closed().await).as_deref(), Some("superseded by another publisher"));
+    assert_eq!(told(silent.closed().await).as_deref(), Some("nothing was sent for too long"));
+}
+
+#[tokio::test]
+async fn bad_settings_change_nothing() {
+    let server = Server::start_with("", &[("flumen.toml", "[limits]\nstreams = 1\n")]).await;
+    fs::write(server.folder().join("flumen.toml"), "[limits]\nstream = 5\n").expect("written");
+    server.signal(Signal::HUP);
+    server.logged(&[r#""level":"error""#, "did you mean `limits.streams`"]).await;
+    let mut wire = Wire::connect(server.address(), "live").await;
+    wire.publish("one").await.expect("there is room for one");
+    wire.publish("two").await.expect_err("and for no more");
+}
