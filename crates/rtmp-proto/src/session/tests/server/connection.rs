@@ -223,6 +223,19 @@ fn a_flood_of_commands_ends_the_session() {
 }
 
 #[test]
+fn a_command_has_a_longest_length() {
+    let limit = ServerConfig::default().limits.command_size;
+    let outcome = |len: usize| {
+        let mut server = Server::connected();
+        server.client.control(ControlMessage::SetChunkSize(1 << 20));
+        server.client.message(MessageType::COMMAND_AMF0, 0, 0, vec![0xFF; len]);
+        server.try_run()
+    };
+    assert_eq!(outcome(limit), Ok(Vec::new()), "it is passed over, because it is no AMF");
+    assert_eq!(outcome(limit + 1), Err(Error::LimitExceeded(Limit::CommandSize)));
+}
+
+#[test]
 fn half_a_window_is_acknowledged_handshake_included() {
     let mut server = Server::publishing();
     server.client.control(ControlMessage::WindowAckSize(100_000));
