@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::server::Server;
 use crate::stream::{
-    Feed, GOP, Viewer, a_moment, audio, delta, is_key, key, next, next_media, number, video_header,
+    Feed, GOP, Viewer, a_moment, audio, delta, is_key, key, next, next_media, number, numbered, video_header,
 };
 use crate::wire::{Refused, Wire, refused};
 
@@ -79,7 +79,8 @@ async fn a_refused_publisher_gets_the_answer_although_it_sends() {
         .expect("the server reads");
     for n in 0..200 {
         // An error would be the reset.
-        wire.media(stream, MediaType::Video, n, key(n)).await.expect("the server reads");
+        let frame = numbered(&[0x17, 1, 0, 0, 0], n, 20_000);
+        wire.media(stream, MediaType::Video, n, frame).await.expect("the server reads");
     }
     let told: Vec<Refused> =
         wire.closed().await.iter().filter(|c| c.name == "onStatus").map(refused).collect();
