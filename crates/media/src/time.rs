@@ -27,9 +27,9 @@ impl Timestamp {
         Self(nanos)
     }
 
-    /// From milliseconds.
+    /// From milliseconds; what is further than 292 years away is as far as that.
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis * NANOS_PER_MILLI)
+        Self(millis.saturating_mul(NANOS_PER_MILLI))
     }
 
     /// In nanoseconds.
@@ -57,9 +57,9 @@ impl TimeDelta {
         Self(nanos)
     }
 
-    /// From milliseconds.
+    /// From milliseconds; what is further than 292 years away is as far as that.
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis * NANOS_PER_MILLI)
+        Self(millis.saturating_mul(NANOS_PER_MILLI))
     }
 
     /// In nanoseconds.
@@ -169,6 +169,13 @@ mod tests {
         let base = i64::from(u32::MAX);
         let seen: Vec<i64> = wire.map(|ms| unwrapper.unwrap(ms).as_millis()).to_vec();
         assert_eq!(seen, [base - 40, base, base + 40, base + 20, base + 61]);
+    }
+
+    #[test]
+    fn a_clock_that_only_jumps_never_runs_over() {
+        let mut unwrapper = Unwrapper::new();
+        let jumps = (0..5_000_u32).map(|n| unwrapper.unwrap(n.wrapping_mul(i32::MAX as u32)));
+        assert!(jumps.is_sorted());
     }
 
     #[test]
