@@ -44,7 +44,15 @@ pub(super) fn parse(dts: Timestamp, mut body: Bytes) -> Result<Frames, Error> {
 
 /// See [`super::is_plain`].
 pub(super) fn is_plain(body: &[u8]) -> bool {
-    body.first().is_none_or(|first| first >> 4 != EX_HEADER || !matches!(first & 0x0F, MULTITRACK | MOD_EX))
+    match body.split_first() {
+        Some((first, rest)) if first >> 4 == EX_HEADER => match first & 0x0F {
+            MULTITRACK | MOD_EX => false,
+            SEQUENCE_START => !rest.starts_with(b"mp4a"),
+            CODED_FRAMES => !rest.starts_with(b"mp4a") && !rest.starts_with(b".mp3"),
+            _ => true,
+        },
+        _ => true,
+    }
 }
 
 /// AACAUDIODATA (FLV annex E.4.2.2).

@@ -131,7 +131,7 @@ pub fn parse_body(tag: TagType, dts: Timestamp, body: Bytes) -> Result<Frames, E
 }
 
 /// Whether a player of [`Dialect::PLAIN`] may get `body` as it came: no track ids or extensions in the header, no
-/// `@setDataFrame`, no codec ids that only patched players know.
+/// enhanced header where the legacy one says the same, no `@setDataFrame`, no codec ids that only patched players know.
 pub fn is_plain(tag: TagType, body: &[u8]) -> bool {
     match tag {
         TagType::Audio => audio::is_plain(body),

@@ -49,9 +49,13 @@ pub(super) fn parse(dts: Timestamp, mut body: Bytes) -> Result<Frames, Error> {
 
 /// See [`super::is_plain`].
 pub(super) fn is_plain(body: &[u8]) -> bool {
-    match body.first() {
-        Some(first) if first & EX_HEADER != 0 => !matches!(first & 0x0F, MULTITRACK | MOD_EX),
-        Some(first) => {
+    match body.split_first() {
+        Some((first, rest)) if first & EX_HEADER != 0 => match first & 0x0F {
+            MULTITRACK | MOD_EX => false,
+            METADATA => true,
+            _ => !rest.starts_with(b"avc1"),
+        },
+        Some((first, _)) => {
             let codec = VideoCodec::from_flv_id(first & 0x0F);
             matches!(codec, VideoCodec::H264 | VideoCodec::Legacy(_))
         }

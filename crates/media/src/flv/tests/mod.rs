@@ -132,6 +132,32 @@ fn frames_and_bytes_agree_in_both_directions() {
     }
 }
 
+#[test]
+fn what_every_player_reads_is_plain() {
+    let table: &[(TagType, &[u8], bool)] = &[
+        (TagType::Video, b"\x17\x01\0\0\0n", true),
+        (TagType::Video, b"\x1C\x01\0\0\0n", false),
+        (TagType::Video, b"\x91hvc1\0\0\0n", true),
+        (TagType::Video, b"\x96\0hvc1\0n", false),
+        (TagType::Video, b"\x97\x02\0\0\x01\x03hvc1n", false),
+        (TagType::Audio, b"\xAF\x01raw", true),
+        (TagType::Audio, b"\x91Opusp", true),
+        (TagType::Audio, b"\x95\x01Opus\0p", false),
+        // What has a legacy form leaves in it.
+        (TagType::Video, b"\x90avc1avcC", false),
+        (TagType::Video, b"\xA3avc1n", false),
+        (TagType::Video, b"\xD4avc1amf", true),
+        (TagType::Audio, b"\x90mp4a\x12\x10", false),
+        (TagType::Audio, b"\x91mp4araw", false),
+        (TagType::Audio, b"\x92mp4a", true),
+        (TagType::Audio, b"\x91.mp3m", false),
+        (TagType::Script, b"\x02\0\nonMetaData\x05", false),
+    ];
+    for (tag, body, plain) in table {
+        assert_eq!(is_plain(*tag, body), *plain, "{}", body.escape_ascii());
+    }
+}
+
 /// Bodies that others write and we do not.
 #[test]
 fn other_forms_are_read() {
