@@ -17,7 +17,6 @@ use crate::{Error, Tap};
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<TlsAcceptor>,
-    options: SocketOptions,
 }
 
 impl Listener {
@@ -27,18 +26,12 @@ impl Listener {
     /// When the address cannot be bound.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
-        Ok(Self { tcp, tls: None, options: SocketOptions::default() })
+        Ok(Self { tcp, tls: None })
     }
 
     /// Speaks TLS on every connection. A resolver inside `config` may change the certificate while listening.
     pub fn with_tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(TlsAcceptor::from(config));
-        self
-    }
-
-    /// Sets up the sockets differently.
-    pub fn with_options(mut self, options: SocketOptions) -> Self {
-        self.options = options;
         self
     }
 
@@ -56,7 +49,7 @@ impl Listener {
     /// When the system cannot accept now, most likely because too many files are open. Wait a little and go on.
     pub async fn accept(&self) -> io::Result<Incoming> {
         let (tcp, remote) = self.tcp.accept().await?;
-        Ok(Incoming { tcp, remote, tls: self.tls.clone(), options: self.options.clone() })
+        Ok(Incoming { tcp, remote, tls: self.tls.clone(), options: SocketOptions::default() })
     }
 }
 
@@ -72,6 +65,12 @@ impl Incoming {
     /// The client's address.
     pub fn remote_addr(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// Sets up the socket differently.
+    pub fn with_options(mut self, options: SocketOptions) -> Self {
+        self.options = options;
+        self
     }
 
     /// Sets up the socket and TLS. The caller bounds the time; see [`Connection::next_event`] for what follows.

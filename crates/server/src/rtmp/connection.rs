@@ -13,7 +13,7 @@ use flumen_rtmp::proto::{
     ChunkLimits, ConnectRequest, Limits, MediaType, MessageStreamId, PlayRequest,
     PublishRequest as Publishing, ServerConfig, ServerEvent, Status, StreamAddress,
 };
-use flumen_rtmp::{Connection, Error, Incoming, Progress};
+use flumen_rtmp::{Connection, Error, Incoming, Progress, SocketOptions};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Span, debug, info};
 
@@ -67,6 +67,7 @@ pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass) {
 
 async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Ending, Error> {
     let limit = server.settings().limits.handshake_timeout;
+    let incoming = incoming.with_options(socket_options(&server));
     let tap = server.tap(incoming.remote_addr());
     let config = server_config(&server);
     let arrived = timeout(limit, async {
@@ -85,6 +86,10 @@ async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Endi
     let client =
         Client { server, connection, request, user, publishing: Vec::new(), playing: Vec::new(), tap };
     client.run().await
+}
+
+fn socket_options(server: &Server) -> SocketOptions {
+    SocketOptions { dead_after: server.settings().limits.idle_timeout, ..SocketOptions::default() }
 }
 
 fn server_config(server: &Server) -> ServerConfig {

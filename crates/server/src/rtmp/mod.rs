@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use flumen_rtmp::Listener;
 use flumen_rtmp::proto::ConnectRequest;
-use flumen_rtmp::{Listener, SocketOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
@@ -73,9 +73,7 @@ impl Server {
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> io::Result<SocketAddr> {
         let proto = if tls.is_some() { "rtmps" } else { "rtmp" };
-        let options =
-            SocketOptions { dead_after: self.settings().limits.idle_timeout, ..SocketOptions::default() };
-        let mut listener = Listener::bind(address).await?.with_options(options);
+        let mut listener = Listener::bind(address).await?;
         if let Some(tls) = tls {
             listener = listener.with_tls(tls);
         }
