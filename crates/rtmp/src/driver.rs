@@ -248,10 +248,6 @@ impl<S: Session> Driver<S> {
         if waits && written.is_ready() {
             return Poll::Ready(Ok(None));
         }
-        if self.output.len() > UNHEARD_ABOVE {
-            // The socket wakes this task when it takes more.
-            return Poll::Pending;
-        }
         self.poll_read_in(cx).map_ok(Some)
     }
 
@@ -264,11 +260,21 @@ impl<S: Session> Driver<S> {
         if read.is_pending() && has_room { Poll::Ready(Ok(None)) } else { read }
     }
 
+    /// Reads what comes, unless too much waits to be written: [`poll_write_out`](Self::poll_write_out) has to be asked
+    /// first, and wakes the task when the socket takes more.
     fn poll_read_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.output.len() > UNHEARD_ABOVE {
+            return Poll::Pending;
+        }
         ready!(self.stream.poll_read_ready(cx))?;
         self.input.reserve(READ_SIZE);
         let before = self.input.len();
-        let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
+        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input);
+        if read.is_pending() {
+            // TLS cannot tell beforehand.
+            self.release_input();
+        }
+        let read = ready!(read)?;
         self.last_received = Instant::now();
         self.acknowledge_quickly();
         if let Some(tap) = &mut self.tap {
