@@ -10,7 +10,7 @@ pub struct Backoff {
     pub initial: Duration,
     /// The longest pause.
     pub max: Duration,
-    /// How much longer each pause is than the one before.
+    /// How much longer each pause is than the one before: 1 or more. What makes no duration counts as [`max`](Self::max).
     pub factor: f64,
     /// Attempts before giving up; `None` never gives up.
     pub attempts: Option<u32>,
@@ -33,10 +33,14 @@ impl Backoff {
     pub(crate) fn pauses(&self, mut random: impl FnMut() -> u8) -> impl Iterator<Item = Duration> {
         let attempts = self.attempts.map_or(usize::MAX, |attempts| attempts as usize);
         let (max, factor) = (self.max, self.factor);
-        let grow = move |pause: &Duration| Some(pause.mul_f64(factor).min(max));
+        let grow = move |pause: &Duration| {
+            Some(
+                Duration::try_from_secs_f64(pause.as_secs_f64() * factor).map_or(max, |pause| pause.min(max)),
+            )
+        };
         let full = std::iter::successors(Some(self.initial.min(max)), grow).take(attempts);
         // A quarter at most is taken off: enough to spread clients, little enough to keep the meaning of the settings.
-        full.map(move |pause| pause.mul_f64(1.0 - f64::from(random()) / 1024.0))
+        full.map(move |pause| pause - pause / 1024 * u32::from(random()))
     }
 }
 
@@ -55,5 +59,13 @@ mod tests {
         let pauses: Vec<_> = backoff.pauses(|| 0).map(|pause| pause.as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 4]);
         assert!(backoff.pauses(|| 255).all(|pause| pause > Duration::from_millis(749)));
+    }
+
+    #[test]
+    fn no_factor_is_too_odd() {
+        for factor in [-1.0, f64::NAN, f64::INFINITY, f64::MAX] {
+            let backoff = Backoff { factor, max: Duration::MAX, ..Backoff::default() };
+            assert_eq!(backoff.pauses(|| 0).nth(1), Some(Duration::MAX), "{factor}");
+        }
     }
 }

@@ -59,6 +59,9 @@ pub struct ServerInfo {
 /// may overtake the end of the media at the other side.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a replaced connection may take to say that it ends.
+const END_WITHIN: Duration = Duration::from_millis(500);
+
 /// Writes what waits, tells the server that nothing more comes, and waits until the server has closed too, but no
 /// longer than [`LINGER`].
 async fn close(driver: &mut Driver<ClientSession>) -> Result<(), Error> {

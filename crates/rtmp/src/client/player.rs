@@ -4,7 +4,7 @@ use flumen_rtmp_proto::{ClientEvent, ClientSession, Media, MediaType, MessageStr
 use tokio::time::timeout;
 
 use super::connect::{Connected, connect};
-use super::{ClientOptions, ServerInfo, close, parse, retry};
+use super::{ClientOptions, END_WITHIN, ServerInfo, close, parse, retry};
 use crate::Error;
 use crate::driver::Driver;
 
@@ -142,7 +142,7 @@ impl Player {
         let fresh = retry(&options.backoff, async || Self::open(&url, options.clone()).await).await?;
         let mut old = std::mem::replace(self, fresh);
         // If the old server is gone already, all the better.
-        let _ = old.driver.shutdown().await;
+        let _ = timeout(END_WITHIN, old.driver.shutdown()).await;
         Ok(())
     }
 

@@ -1,7 +1,5 @@
 //! Publishing to a server.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use flumen_rtmp_proto::{
     ClientEvent, ClientSession, Media, MediaType, MessageStreamId, PublishKind, RtmpUrl,
@@ -9,16 +7,13 @@ use flumen_rtmp_proto::{
 use tokio::time::timeout;
 
 use super::connect::{Connected, connect};
-use super::{ClientOptions, ServerInfo, close, parse, retry};
+use super::{ClientOptions, END_WITHIN, ServerInfo, close, parse, retry};
 use crate::Error;
 use crate::driver::{Driver, Progress};
 
 /// Bytes that may wait in the publisher before [`Publisher::send`] waits for the network: a key frame of a high bit
 /// rate, so that a burst passes and a stalled server is felt.
 const SEND_BUFFER: usize = 512 * 1024;
-
-/// How long a replaced connection may take to say that it ends.
-const END_WITHIN: Duration = Duration::from_millis(500);
 
 /// A client that publishes one stream.
 ///
