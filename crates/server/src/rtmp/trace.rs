@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -108,8 +109,11 @@ impl Files {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
+        // For nobody else's eyes: a trace holds the client's password or token.
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600);
         // `with_extension` would take the port for an extension where the address has dots.
-        let file = |end: &str| File::create_new(format!("{}.{end}.bin", path.display()));
+        let file = |end: &str| options.open(format!("{}.{end}.bin", path.display()));
         Ok(Self { from_client: file("c2s")?, to_client: file("s2c")? })
     }
 
@@ -130,6 +134,8 @@ fn file_stem(remote: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::config::{Settings, Sources};
 
@@ -155,6 +161,8 @@ mod tests {
         let mut files: Vec<_> = entries
             .map(|entry| entry.expect("an entry").path())
             .map(|path| {
+                let mode = fs::metadata(&path).expect("readable").permissions().mode();
+                assert_eq!(mode & 0o077, 0, "{path:?} is for nobody else");
                 let end = path.to_string_lossy().rsplit('.').nth(1).expect("an ending").to_owned();
                 (end, fs::read(path).expect("readable"))
             })
