@@ -111,11 +111,15 @@ impl<'de, T: Textual> Visitor<'de> for TextVisitor<T> {
     }
 }
 
+/// Durations are added to the time that it is, and what nobody means must not run over there.
+const LONGEST_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Textual for Duration {
-    const EXPECTED: &'static str = "a duration with its unit, such as `500ms`, `2s` or `1h`";
+    const EXPECTED: &'static str =
+        "a duration with its unit, such as `500ms`, `2s` or `1h`, of at most 365 days";
 
     fn from_text(text: &str) -> Option<Self> {
-        humantime::parse_duration(text).ok()
+        humantime::parse_duration(text).ok().filter(|duration| *duration <= LONGEST_DURATION)
     }
 
     fn to_text(&self) -> String {
@@ -235,7 +239,7 @@ mod tests {
     #[test]
     fn durations() {
         let table = [("2s", "2s"), ("500ms", "500ms"), ("1h", "1h"), ("0ms", "0s"), ("90s", "1m 30s")];
-        check::<Duration>(&table, &["", "5", "two", "5 parsecs", "-1s"]);
+        check::<Duration>(&table, &["", "5", "two", "5 parsecs", "-1s", "366 days", "500000000000y"]);
     }
 
     #[test]
