@@ -10,6 +10,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+/// The longest pause that Linux takes for `SO_KEEPALIVE`: 15 bits of seconds, nine hours.
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
+/// The longest `TCP_USER_TIMEOUT`: 31 bits of milliseconds, 24 days.
+#[cfg(target_os = "linux")]
+const MAX_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// How a TCP connection is set up.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
@@ -33,14 +40,14 @@ impl SocketOptions {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
         // The kernel counts whole seconds and takes no zero.
-        let seconds = |time: Duration| time.max(Duration::from_secs(1));
+        let seconds = |time: Duration| time.clamp(Duration::from_secs(1), MAX_KEEPALIVE);
         let keepalive = TcpKeepalive::new()
             .with_time(seconds(self.dead_after / 2))
             .with_interval(seconds(self.dead_after / 6));
         socket.set_tcp_keepalive(&keepalive)?;
         #[cfg(target_os = "linux")]
         {
-            socket.set_tcp_user_timeout(Some(self.dead_after))?;
+            socket.set_tcp_user_timeout(Some(self.dead_after.min(MAX_USER_TIMEOUT)))?;
             socket.set_tcp_notsent_lowat(self.unsent_low_water)?;
         }
         Ok(())
@@ -120,7 +127,8 @@ mod tests {
     async fn any_span_can_be_set() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
-        for dead_after in [Duration::from_millis(1), Duration::from_secs(2), Duration::from_secs(3600)] {
+        let day = Duration::from_secs(24 * 60 * 60);
+        for dead_after in [Duration::from_millis(1), Duration::from_secs(2), day, Duration::MAX] {
             let options = SocketOptions { dead_after, ..SocketOptions::default() };
             options.apply(&stream).unwrap_or_else(|error| panic!("{dead_after:?}: {error}"));
         }
