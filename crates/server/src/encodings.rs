@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use flumen_media::flv::{self, Dialect, TagType};
-use flumen_media::{Frame, FrameKind, MediaKind};
+use flumen_media::{Frame, FrameKind};
 use flumen_rtmp::proto::{ChunkClass, Media, MediaType, MessageStreamId, SharedForm, shared_chunks};
+
+use crate::tag_type::media_type;
 
 /// The hub of this server.
 pub type Hub = flumen_hub::Hub<Encodings>;
@@ -65,11 +67,7 @@ impl Encodings {
 
 /// The RTMP message that carries `frame` as `body`.
 pub fn media(frame: &Frame, body: &Bytes, stream: MessageStreamId) -> Media {
-    let kind = match frame.track.kind {
-        MediaKind::Video => MediaType::Video,
-        MediaKind::Audio => MediaType::Audio,
-        MediaKind::Data => MediaType::Data,
-    };
+    let kind = media_type(TagType::of(frame.codec));
     // FFmpeg takes metadata of any other time than 0 for a text track of its own.
     let is_metadata = kind == MediaType::Data && frame.kind == FrameKind::Config;
     let timestamp = if is_metadata { 0 } else { frame.dts.to_wire() };

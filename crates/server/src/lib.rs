@@ -12,6 +12,7 @@ pub mod probe;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;
+mod tag_type;
 pub mod tls;
 
 /// Compiles and runs the programs of the page for users of the libraries.

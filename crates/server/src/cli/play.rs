@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use flumen_media::flv::{Frames, TagType, parse_body};
+use flumen_media::flv::{Frames, parse_body};
 use flumen_media::{Timestamp, TrackId, Unwrapper};
 use flumen_rtmp::proto::{Media, MediaType};
 use flumen_rtmp::{Player, PlayerEvent};
@@ -19,6 +19,7 @@ use super::client::{ClientArgs, explain, parse_time, parse_url};
 use super::progress::Progress;
 use super::timeline::Timeline;
 use crate::shutdown::Shutdown;
+use crate::tag_type::tag_type;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -110,11 +111,7 @@ impl Session {
 
     fn media(&mut self, media: Media) -> anyhow::Result<()> {
         let Media { kind, timestamp, payload, .. } = media;
-        let tag = match kind {
-            MediaType::Audio => TagType::Audio,
-            MediaType::Video => TagType::Video,
-            MediaType::Data => TagType::Script,
-        };
+        let tag = tag_type(kind);
         // What cannot be understood is written all the same.
         let frames = parse_body(tag, Timestamp::from_millis(timestamp.into()), payload.clone());
         let frames = frames.unwrap_or_default();

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::bail;
 use flumen_media::Unwrapper;
-use flumen_media::flv::{TagType, parse_body};
-use flumen_rtmp::proto::{Media, MediaType};
+use flumen_media::flv::parse_body;
+use flumen_rtmp::proto::Media;
 use flumen_rtmp::{Player, PlayerEvent};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::report::Report;
 use super::client::{ClientArgs, explain, parse_time, parse_url};
 use crate::probe::Probe;
+use crate::tag_type::tag_type;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -114,11 +115,7 @@ impl Watch {
     }
 
     fn media(&mut self, media: Media) {
-        let tag = match media.kind {
-            MediaType::Audio => TagType::Audio,
-            MediaType::Video => TagType::Video,
-            MediaType::Data => TagType::Script,
-        };
+        let tag = tag_type(media.kind);
         let time = self.clock.unwrap(media.timestamp);
         if let Ok(frames) = parse_body(tag, time, media.payload) {
             self.probe.frames(&frames, self.begin.elapsed());

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use flumen_hub::{Event, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake};
-use flumen_media::flv::Dialect;
+use flumen_media::flv::{Dialect, TagType};
 use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
-use flumen_rtmp::proto::{Error, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl};
+use flumen_rtmp::proto::{Error, MessageStreamId, Output, ServerSession, Status, UserControl};
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::config::{Linger, Play};
 use crate::encodings::{Encodings, Hub, media};
+use crate::tag_type::media_type;
 
 /// How many payload bytes are taken from the log at once: what a socket can swallow, little enough that a slow player
 /// holds on to little.
@@ -153,12 +154,7 @@ impl Egress {
         output: &mut Output,
     ) -> Result<(), Error> {
         let frame = &packet.frame;
-        let kind = match frame.track.kind {
-            MediaKind::Video => MediaType::Video,
-            MediaKind::Audio => MediaType::Audio,
-            MediaKind::Data => MediaType::Data,
-        };
-        if !session.wants(self.stream, kind) || self.withholds(frame) {
+        if !session.wants(self.stream, media_type(TagType::of(frame.codec))) || self.withholds(frame) {
             return Ok(());
         }
         if frame.is_media() {

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use flumen_hub::{CloseReason, Publisher};
-use flumen_media::flv::{self, TagType};
+use flumen_media::flv;
 use flumen_media::{Frame, FrameKind, TrackId, Unwrapper};
-use flumen_rtmp::proto::{Media, MediaType};
+use flumen_rtmp::proto::Media;
 use tracing::debug;
 
 use crate::encodings::Encodings;
+use crate::tag_type::tag_type;
 
 /// Messages up to this many bytes may keep alive more than the log knows of: a copy would cost more than they do.
 const COPY_ABOVE: usize = 4096;
@@ -35,11 +36,7 @@ impl Ingest {
     /// Appends the frames of one message. What cannot be understood is passed over: a stranger's odd message must not
     /// end a stream.
     pub(super) fn push(&mut self, media: Media) -> Result<(), CloseReason> {
-        let tag = match media.kind {
-            MediaType::Audio => TagType::Audio,
-            MediaType::Video => TagType::Video,
-            MediaType::Data => TagType::Script,
-        };
+        let tag = tag_type(media.kind);
         let dts = self.clock.unwrap(media.timestamp);
         let frames = match flv::parse_body(tag, dts, media.payload.clone()) {
             Ok(frames) => frames,

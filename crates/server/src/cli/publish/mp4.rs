@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use flumen_media::flv::{Dialect, Metadata, TagType, encode_body, set_data_frame};
+use flumen_media::flv::{Dialect, Metadata, encode_body, set_data_frame};
 use flumen_media::mp4::{BoxHeader, Movie, Sample};
 use flumen_media::{FrameKind, MediaKind, Timestamp, TrackId, TrackInfo, describe};
 use flumen_rtmp::proto::MediaType;
@@ -14,6 +14,7 @@ use flumen_rtmp::proto::amf0::Object;
 
 use super::flv::role;
 use super::source::{Emit, Event, Packet, Role};
+use crate::tag_type::media_type;
 
 /// The largest `moov` or `moof`: a day of 60 pictures a second and its sound takes some 120 MB.
 const MAX_INDEX: u64 = 512 << 20;
@@ -177,14 +178,6 @@ fn metadata(movie: &Movie) -> Metadata {
 /// Whether FLV has a number for the codec, which every player understands.
 fn is_legacy(fourcc: &[u8; 4]) -> bool {
     matches!(fourcc, b"avc1" | b"mp4a" | b".mp3")
-}
-
-fn media_type(tag: TagType) -> MediaType {
-    match tag {
-        TagType::Audio => MediaType::Audio,
-        TagType::Video => MediaType::Video,
-        TagType::Script => MediaType::Data,
-    }
 }
 
 /// The boxes of the file with their positions and sizes. One that is cut off is the last.
