@@ -74,7 +74,7 @@ async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Resu
         anyhow::bail!("`rtmps.addr` needs `tls.cert` and `tls.key`");
     };
     let cert = ReloadableCert::open(cert.clone(), key.clone())?;
-    tokio::spawn(cert.clone().follow());
+    tokio::spawn(cert.clone().follow().context("cannot watch the certificate")?);
     let tls = server_config(cert, &[]);
     for &address in &settings.rtmps.addr {
         server

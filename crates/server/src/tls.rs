@@ -100,20 +100,23 @@ impl ReloadableCert {
         Ok(())
     }
 
-    /// Reloads within seconds of each change of the files, and on SIGHUP, until it is dropped.
+    /// Watches the files. The future reloads within seconds of each change, and on SIGHUP, until it is dropped; a
+    /// certificate that cannot be used is logged and changes nothing.
     ///
     /// # Errors
     ///
-    /// If SIGHUP cannot be caught. A certificate that cannot be used is logged and changes nothing.
-    pub async fn follow(self: Arc<Self>) -> io::Result<()> {
+    /// If SIGHUP cannot be caught.
+    pub fn follow(self: Arc<Self>) -> io::Result<impl Future<Output = ()> + Send> {
         let mut files = FileWatch::new(vec![self.cert.clone(), self.key.clone()])?;
-        loop {
-            files.changed().await;
-            match self.reload() {
-                Ok(()) => info!(cert = %self.cert.display(), "certificate read again"),
-                Err(error) => error!(%error, "certificate not reloaded, the old one stays"),
+        Ok(async move {
+            loop {
+                files.changed().await;
+                match self.reload() {
+                    Ok(()) => info!(cert = %self.cert.display(), "certificate read again"),
+                    Err(error) => error!(%error, "certificate not reloaded, the old one stays"),
+                }
             }
-        }
+        })
     }
 }
 

@@ -140,9 +140,7 @@ async fn changed_files_are_followed() {
     let files = Files::new();
     let cert = ReloadableCert::open(files.cert.clone(), files.key.clone()).expect("a certificate");
     let before = cert.current.load_full();
-    let following = tokio::spawn(cert.clone().follow());
-    // Lets the task begin to watch.
-    tokio::task::yield_now().await;
+    let following = tokio::spawn(cert.clone().follow().expect("a watch"));
     files.write_new();
     let changed = async {
         while Arc::ptr_eq(&before, &cert.current.load_full()) {
