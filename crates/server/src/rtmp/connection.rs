@@ -76,7 +76,7 @@ async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Endi
         Ok::<_, Error>((connection, request))
     });
     let arrived = tokio::select! {
-        arrived = arrived => arrived.map_err(|_| Error::Timeout("the handshake"))??,
+        arrived = arrived => arrived.map_err(|_| Error::Timeout("waiting for the handshake and `connect`"))??,
         () = server.shutdown.requested() => return Ok(Ending::Shutdown),
     };
     let (mut connection, Some(request)) = arrived else { return Ok(Ending::Closed) };

@@ -106,7 +106,7 @@ async fn a_handshake_has_its_time() {
     let (sent, (), ()) = tokio::join!(dripping, silent.gone(), undecided.gone());
     assert!(sent < 30, "{sent} bytes, one by one");
     assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
-    scene.server.logged_times(3, &["timed out while the handshake"]).await;
+    scene.server.logged_times(3, &["timed out while waiting for the handshake"]).await;
     scene.stays_unmoved().await;
 }
 
@@ -288,7 +288,7 @@ async fn answers_nobody_reads_do_not_pile_up() {
     let name = Value::from("n".repeat(60_000).as_str());
     let ((), growth) = scene
         .growth(async {
-            // A command every 20 ms is no flood.
+            // Ninety commands a second are no flood.
             while wire
                 .call(MessageStreamId::CONNECTION, "FCPublish", std::slice::from_ref(&name))
                 .await
@@ -303,7 +303,7 @@ async fn answers_nobody_reads_do_not_pile_up() {
     scene.stays_unmoved().await;
 }
 
-/// A command is some hundred bytes. One of 16 MiB is answered with its own name, if at all.
+/// A command is some hundred bytes. Its answer repeats the name, so one of 16 MiB is not even parsed.
 #[tokio::test]
 async fn a_giant_command_is_no_command() {
     let scene = Scene::set("").await;
