@@ -7,7 +7,7 @@ use super::enhanced::{
     self, CODED_FRAMES, MOD_EX, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config,
 };
 use super::{BodyHeader, Dialect, Error, Frames, SILENCE, take_u8};
-use crate::{AudioCodec, Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
+use crate::{AudioCodec, Codec, FourCc, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
 /// `SoundFormat.ExHeader`: an enhanced header follows.
 const EX_HEADER: u8 = 9;
@@ -47,8 +47,8 @@ pub(super) fn is_plain(body: &[u8]) -> bool {
     match body.split_first() {
         Some((first, rest)) if first >> 4 == EX_HEADER => match first & 0x0F {
             MULTITRACK | MOD_EX => false,
-            SEQUENCE_START => !rest.starts_with(b"mp4a"),
-            CODED_FRAMES => !rest.starts_with(b"mp4a") && !rest.starts_with(b".mp3"),
+            SEQUENCE_START => !rest.starts_with(&FourCc::AAC.0),
+            CODED_FRAMES => !rest.starts_with(&FourCc::AAC.0) && !rest.starts_with(&FourCc::MP3.0),
             _ => true,
         },
         _ => true,

@@ -7,7 +7,7 @@ use super::enhanced::{
     self, CODED_FRAMES, MOD_EX, Packet, SEQUENCE_END, SEQUENCE_START, unless_empty_config,
 };
 use super::{BodyHeader, Dialect, Error, Frames, take_u8, take_u24};
-use crate::{Codec, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId, VideoCodec};
+use crate::{Codec, FourCc, Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId, VideoCodec};
 
 /// `isExVideoHeader`: an enhanced header follows.
 const EX_HEADER: u8 = 0x80;
@@ -52,8 +52,8 @@ pub(super) fn is_plain(body: &[u8]) -> bool {
     match body.split_first() {
         Some((first, rest)) if first & EX_HEADER != 0 => match first & 0x0F {
             MULTITRACK | MOD_EX => false,
-            METADATA => true,
-            _ => !rest.starts_with(b"avc1"),
+            METADATA => has_usual_fourcc(rest),
+            _ => has_usual_fourcc(rest) && !rest.starts_with(&FourCc::AVC.0),
         },
         Some((first, _)) => {
             let codec = VideoCodec::from_flv_id(first & 0x0F);
@@ -61,6 +61,12 @@ pub(super) fn is_plain(body: &[u8]) -> bool {
         }
         None => true,
     }
+}
+
+/// Whether `body` begins with a FourCC of E-RTMP v2, and not with one that is merely taken for it.
+fn has_usual_fourcc(body: &[u8]) -> bool {
+    let fourcc = body.first_chunk().map(|bytes| FourCc(*bytes));
+    fourcc.is_some_and(|fourcc| VideoCodec::from_fourcc(fourcc).and_then(VideoCodec::fourcc) == Some(fourcc))
 }
 
 /// AVCVIDEOPACKET (FLV annex E.4.3.2), which HEVC and AV1 borrowed before they had a FourCC.

@@ -138,6 +138,7 @@ fn what_every_player_reads_is_plain() {
         (TagType::Video, b"\x17\x01\0\0\0n", true),
         (TagType::Video, b"\x1C\x01\0\0\0n", false),
         (TagType::Video, b"\x91hvc1\0\0\0n", true),
+        (TagType::Video, b"\x91hev1\0\0\0n", false),
         (TagType::Video, b"\x96\0hvc1\0n", false),
         (TagType::Video, b"\x97\x02\0\0\x01\x03hvc1n", false),
         (TagType::Audio, b"\xAF\x01raw", true),
@@ -146,6 +147,7 @@ fn what_every_player_reads_is_plain() {
         // What has a legacy form leaves in it.
         (TagType::Video, b"\x90avc1avcC", false),
         (TagType::Video, b"\xA3avc1n", false),
+        (TagType::Video, b"\xA3avc3n", false),
         (TagType::Video, b"\xD4avc1amf", true),
         (TagType::Audio, b"\x90mp4a\x12\x10", false),
         (TagType::Audio, b"\x91mp4araw", false),
