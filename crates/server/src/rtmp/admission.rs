@@ -82,10 +82,16 @@ fn credential(address: &StreamAddress, user: Option<&str>) -> Credential {
     if shown.is_empty() { Credential::open() } else { Credential::new(shown.join("&")) }
 }
 
-/// Counts open connections, all and by address.
+/// Counts open connections.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    open: Mutex<HashMap<IpAddr, u32>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: u32,
+    by_address: HashMap<IpAddr, u32>,
 }
 
 /// A counted connection; dropping it counts it out.
@@ -102,13 +108,15 @@ const TOLD: u32 = 64;
 impl Gate {
     /// Counts a connection in. A connection over a limit gets a [`Pass`] with a refusal, to be told; far over it, none.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Pass> {
+        // An IPv4 client of an IPv6 listener is the client that it is elsewhere.
+        let address = address.to_canonical();
         let mut open = self.open.lock();
-        let all: u32 = open.values().sum();
-        let here = open.get(&address).copied().unwrap_or(0);
+        let here = open.by_address.get(&address).copied().unwrap_or(0);
         let over = |limit: Option<std::num::NonZeroU32>, count: u32| {
             limit.map_or(0, |limit| (count + 1).saturating_sub(limit.get()))
         };
-        let (over_all, over_here) = (over(limits.connections, all), over(limits.connections_per_ip, here));
+        let (over_all, over_here) =
+            (over(limits.connections, open.all), over(limits.connections_per_ip, here));
         if over_all.max(over_here) > TOLD {
             return None;
         }
@@ -117,7 +125,8 @@ impl Gate {
             (0, _) => Some("too many connections from this address: close one and try again"),
             _ => Some("the server has as many connections as it takes: try again later"),
         };
-        *open.entry(address).or_default() += 1;
+        open.all += 1;
+        *open.by_address.entry(address).or_default() += 1;
         let refusal = refusal.map(|reason| Refused(reason.to_owned()));
         Some(Pass { gate: self.clone(), address, refusal })
     }
@@ -133,10 +142,11 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut open = self.gate.open.lock();
-        if let Some(count) = open.get_mut(&self.address) {
+        open.all -= 1;
+        if let Some(count) = open.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                open.remove(&self.address);
+                open.by_address.remove(&self.address);
             }
         }
     }
@@ -158,7 +168,7 @@ mod tests {
         assert_eq!(told.len(), TOLD as usize);
         assert!(told.iter().all(|pass| pass.refusal().is_some()));
         drop((first, told));
-        assert!(gate.open.lock().is_empty(), "every pass counts itself out");
+        assert!(gate.open.lock().by_address.is_empty(), "every pass counts itself out");
         assert_eq!(gate.enter(address, &limits).expect("room again").refusal(), None);
     }
 
@@ -167,7 +177,10 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let limits = Limits { connections_per_ip: NonZeroU32::new(1), ..Limits::default() };
         let pass = gate.enter([10, 0, 0, 1].into(), &limits);
-        assert!(gate.enter([10, 0, 0, 1].into(), &limits).expect("told").refusal().is_some());
+        for same in ["10.0.0.1", "::ffff:10.0.0.1"] {
+            let same = same.parse().expect("an address");
+            assert!(gate.enter(same, &limits).expect("told").refusal().is_some(), "{same}");
+        }
         assert!(gate.enter([10, 0, 0, 2].into(), &limits).expect("room").refusal().is_none());
         drop(pass);
     }
