@@ -229,26 +229,30 @@ async fn a_redirect_is_followed() {
     assert_eq!(publisher.expect("accepted").url().to_string(), other);
 }
 
+/// Takes clients until one proves to know Ann's password; its `connect` waits for an answer.
+async fn accept_user(listener: &Listener) -> (Connection, String) {
+    let mut authenticator = Authenticator::new();
+    loop {
+        let mut connection = accept(listener, None).await;
+        let request = connect_request(&mut connection).await;
+        let query = request.app.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let params: Vec<_> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let password = |user: &str| (user == "ann").then(|| "s3cret".to_owned());
+        match authenticator.check(&params, Duration::ZERO, [7; Challenge::RANDOM_LEN], password) {
+            Ok(user) => return (connection, user),
+            Err(rejection) => refuse(connection, &rejection.to_string(), None).await,
+        }
+    }
+}
+
 #[tokio::test]
 async fn user_and_password_are_proved() {
     let (listener, url) = listen().await;
     let server = async {
-        let mut authenticator = Authenticator::new();
-        loop {
-            let mut connection = accept(&listener, None).await;
-            let request = connect_request(&mut connection).await;
-            let query = request.app.split_once('?').map_or("", |(_, query)| query);
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            let params: Vec<_> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-            let password = |user: &str| (user == "ann").then(|| "s3cret".to_owned());
-            match authenticator.check(&params, Duration::ZERO, [7; Challenge::RANDOM_LEN], password) {
-                Ok(user) => {
-                    accept_publish(&mut connection).await;
-                    return user;
-                }
-                Err(rejection) => refuse(connection, &rejection.to_string(), None).await,
-            }
-        }
+        let (mut connection, user) = accept_user(&listener).await;
+        accept_publish(&mut connection).await;
+        user
     };
     let with = |login: &str| url.replace("rtmp://", &format!("rtmp://{login}@"));
     let (right, wrong) = (with("ann:s3cret"), with("ann:guess"));
@@ -262,6 +266,21 @@ async fn user_and_password_are_proved() {
     let (user, url) = both(server, client).await;
     assert_eq!(user, "ann");
     assert!(!url.contains("s3cret"), "{url}");
+}
+
+#[tokio::test]
+async fn user_and_password_are_proved_again_after_a_redirect() {
+    let ((first, url), (second, other)) = (listen().await, listen().await);
+    let server = async {
+        let (connection, _) = accept_user(&first).await;
+        refuse(connection, "elsewhere", Some(other.trim_end_matches("/stream"))).await;
+        let (mut connection, user) = accept_user(&second).await;
+        accept_publish(&mut connection).await;
+        user
+    };
+    let url = url.replace("rtmp://", "rtmp://ann:s3cret@");
+    let client = async { Publisher::connect(&url, options()).await.map(drop).expect("accepted") };
+    assert_eq!(both(server, client).await.0, "ann");
 }
 
 #[tokio::test]

@@ -39,8 +39,7 @@ pub(super) async fn connect(
     options: &ClientOptions,
 ) -> Result<Connected, Error> {
     let mut place = url.clone();
-    let mut login = login(url);
-    let mut query = None;
+    let (mut login, mut query) = (new_login(url), None);
     for _ in 0..MAX_STEPS {
         let target = query.as_deref().map_or_else(|| place.clone(), |query| place.with_app_query(query));
         let attempt = timeout(options.connect_timeout, attempt(&target, publisher, options));
@@ -50,6 +49,8 @@ pub(super) async fn connect(
         };
         if let Some(redirect) = &refusal.redirect {
             place = place.moved_to(redirect)?;
+            // What one server was answered means nothing to another.
+            (login, query) = (new_login(url), None);
         } else {
             query = Some(answer(login.as_mut(), refusal)?);
         }
@@ -58,7 +59,7 @@ pub(super) async fn connect(
     Err(Error::Redirects)
 }
 
-fn login(url: &RtmpUrl) -> Option<Login> {
+fn new_login(url: &RtmpUrl) -> Option<Login> {
     Some(Login::new(url.user.clone()?, url.password.clone().unwrap_or_default()))
 }
 

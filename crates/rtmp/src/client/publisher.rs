@@ -79,7 +79,8 @@ impl Publisher {
         &self.url
     }
 
-    /// Sends one FLV body with its timestamp in milliseconds (modulo 2³²). Waits while the network is behind.
+    /// Sends one FLV body with its timestamp in milliseconds (modulo 2³²). Waits while the network is behind: dropping
+    /// the future ends the waiting, and does not take the body back.
     ///
     /// # Errors
     /// When the connection is lost or the server ends the stream; [`reconnect`](Self::reconnect) may help.
