@@ -146,6 +146,10 @@ impl Session {
         if std::mem::take(&mut self.waits_for_key) {
             for packet in self.sticky.clone() {
                 self.send(source, &packet, at.to_wire()).await?;
+                if self.waits_for_key {
+                    // Lost again meanwhile: the new connection knows nothing of what went before.
+                    return Ok(());
+                }
             }
         }
         self.send(source, &packet, at.to_wire()).await
