@@ -142,7 +142,7 @@ pub struct Limits {
     #[serde(with = "AsText::<ByteSize>")]
     #[schemars(extend("x-live" = true))]
     pub message_size: ByteSize,
-    /// How long a connection may take from its first byte to its answered `connect`. A duration.
+    /// How long a connection may take from its beginning to its `connect` command, TLS included. A duration.
     #[serde(with = "AsText::<Duration>")]
     #[schemars(extend("x-live" = true))]
     pub handshake_timeout: Duration,
