@@ -49,6 +49,8 @@ pub(crate) struct Log<E> {
     bytes: usize,
     /// The key frames in the log, each with the configurations that held before it.
     keys: VecDeque<(u64, Snapshot<E>)>,
+    /// The position of the publication's first packet.
+    begun: u64,
     /// The configurations that hold at the head.
     snapshot: Snapshot<E>,
     /// The index of the video track whose key frames are starting points.
@@ -70,6 +72,7 @@ impl<E> Log<E> {
             first: 0,
             bytes: 0,
             keys: VecDeque::new(),
+            begun: 0,
             snapshot: Snapshot::default(),
             lead: None,
             last_video: None,
@@ -133,6 +136,9 @@ impl<E> Log<E> {
     /// Appends a mark. Readers of every kind want to know it.
     pub(crate) fn mark(&mut self, mark: Mark, now: Instant) {
         self.push(Entry::Mark(mark), now);
+        if let Mark::Published(_) = mark {
+            self.begun = self.head();
+        }
         self.flush();
     }
 
@@ -184,6 +190,9 @@ impl<E> Log<E> {
 
     /// Where a reader starts.
     pub(crate) fn start(&self, at: StartAt) -> StartPoint<E> {
+        if at == StartAt::Oldest && self.first <= self.begun {
+            return StartPoint { seq: self.begun, snapshot: Snapshot::default(), at_key_frame: false };
+        }
         let key = match at {
             StartAt::KeyFrame => self.keys.back(),
             StartAt::Oldest => self.keys.front(),

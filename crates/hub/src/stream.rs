@@ -25,8 +25,8 @@ use crate::info::{Counters, StreamInfo, StreamState, TrackBook};
 use crate::log::{Log, Mark};
 use crate::on_air::{Attachment, Closed, OnAir, Session};
 use crate::{
-    CloseReason, Config, EndReason, PublishError, PublishRequest, Repairs, StreamEvent, StreamId, StreamKey,
-    SubscribeError, SubscribeOptions,
+    CloseReason, Config, EndReason, Lag, PublishError, PublishRequest, Repairs, StreamEvent, StreamId,
+    StreamKey, SubscribeError, SubscribeOptions,
 };
 
 /// How long readers may take to read the rest of a stream that has ended.
@@ -63,6 +63,8 @@ pub(crate) struct State<E> {
     /// The hub is closed: readers end when they have read everything.
     pub(crate) shutdown: bool,
     subscribers: BTreeMap<&'static str, usize>,
+    /// How many of them follow live and count against the limit.
+    live_subscribers: usize,
     /// When readers must have read the rest of the last publication.
     drain_until: Option<Instant>,
     /// Whether the supervisor's task runs.
@@ -114,6 +116,7 @@ impl<E> Stream<E> {
             last_end: None,
             shutdown: false,
             subscribers: BTreeMap::new(),
+            live_subscribers: 0,
             drain_until: None,
             supervised: false,
         };
@@ -227,14 +230,15 @@ impl<E> Stream<E> {
     }
 
     /// Counts a reader out.
-    pub(crate) fn leave(&self, label: &'static str) {
+    pub(crate) fn leave(&self, options: &SubscribeOptions) {
         let mut state = self.lock();
-        if let Some(count) = state.subscribers.get_mut(label) {
+        if let Some(count) = state.subscribers.get_mut(options.label) {
             *count -= 1;
             if *count == 0 {
-                state.subscribers.remove(label);
+                state.subscribers.remove(options.label);
             }
         }
+        state.live_subscribers -= usize::from(options.lag == Lag::Live);
         drop(state);
         self.release();
     }
@@ -357,9 +361,11 @@ impl<E> State<E> {
         if !options.wait && matches!(self.phase, Phase::Vacant) {
             return Err(SubscribeError::NotFound);
         }
-        if self.subscribers.values().sum::<usize>() >= limit {
+        let is_live = options.lag == Lag::Live;
+        if is_live && self.live_subscribers >= limit {
             return Err(SubscribeError::TooManySubscribers { limit });
         }
+        self.live_subscribers += usize::from(is_live);
         *self.subscribers.entry(options.label).or_default() += 1;
         Ok(())
     }

@@ -41,7 +41,8 @@ pub enum StartAt {
     KeyFrame,
     /// With the next packet.
     LiveEdge,
-    /// At the oldest key frame in the log. Needs [`Lag::Log`]: for [`Lag::Live`] that may be too far back.
+    /// With the first packet of the publication or, where that has left the log, at the oldest key frame in it. Needs
+    /// [`Lag::Log`]: for [`Lag::Live`] that may be too far back.
     Oldest,
 }
 
@@ -50,7 +51,8 @@ pub enum StartAt {
 pub enum Lag {
     /// Up to [`Config::max_lag`](crate::Config::max_lag): for who watches live.
     Live,
-    /// As far as the log reaches back: for who wants everything.
+    /// As far as the log reaches back: for who wants everything. Such a reader is the server's own and does not count
+    /// against [`Config::max_subscribers_per_stream`](crate::Config::max_subscribers_per_stream).
     Log,
 }
 
@@ -368,6 +370,6 @@ impl<E> Subscriber<E> {
 
 impl<E> Drop for Subscriber<E> {
     fn drop(&mut self) {
-        self.stream.leave(self.options.label);
+        self.stream.leave(&self.options);
     }
 }

@@ -29,7 +29,7 @@ async fn a_late_reader_starts_at_the_newest_key_frame_with_what_holds_there() {
     assert_eq!(read(&mut subscribe(&hub)), "Sk M V A k80 a85 d120");
     assert_eq!(read(&mut reader(&hub, SubscribeOptions { start: StartAt::LiveEdge, ..OPTIONS })), "S M V A");
     let mut oldest = reader(&hub, SubscribeOptions { start: StartAt::Oldest, ..OPTIONS });
-    assert_eq!(read(&mut oldest), "Sk M V A k0 a5 d40 k80 a85 d120");
+    assert_eq!(read(&mut oldest), "S A V M k0 a5 d40 k80 a85 d120", "all of it, as it came");
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,8 +309,10 @@ async fn readers_are_limited_and_counted_by_label() {
     let second = reader(&hub, SubscribeOptions::new("flv"));
     let third = hub.subscribe(&key("live/test"), OPTIONS);
     assert_eq!(third.unwrap_err(), SubscribeError::TooManySubscribers { limit: 2 });
+    let recorder = reader(&hub, SubscribeOptions { lag: Lag::Log, ..SubscribeOptions::new("record") });
     let counts: Vec<_> = hub.streams()[0].subscribers.clone().into_iter().collect();
-    assert_eq!(counts, [("flv", 1), ("test", 1)]);
+    assert_eq!(counts, [("flv", 1), ("record", 1), ("test", 1)], "the server's own do not count");
+    drop(recorder);
     drop(first);
     assert_eq!(hub.streams()[0].subscribers.len(), 1);
     drop(second);
