@@ -9,6 +9,7 @@ pub mod encodings;
 pub mod file_watch;
 pub mod log;
 pub mod probe;
+pub mod record;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;

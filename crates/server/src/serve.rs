@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
-use crate::{demo, rtmp};
+use crate::{demo, record, rtmp};
 
 /// Serves until the shutdown is requested and everybody has finished, or the grace period is over. With `demo` there is
 /// a stream to play from the beginning.
@@ -30,6 +30,7 @@ pub async fn serve(
         warn!("{warning}");
     }
     let hub = Hub::new(hub_config(&at_start));
+    record::start(hub.clone(), settings.clone(), shutdown.clone());
     let server = rtmp::Server::new(hub.clone(), settings.clone(), shutdown.clone());
     let rtmp_addr = listen(&server, &at_start).await?;
     tokio::spawn(follow(hub.clone(), settings.clone()));

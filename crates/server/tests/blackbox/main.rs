@@ -14,6 +14,7 @@ mod probe;
 mod program;
 mod publish;
 mod publishing;
+mod record;
 mod reload;
 mod server;
 mod settings;

@@ -1,0 +1,208 @@
+//! One recording: a file that is written in batches by threads that may block.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use flumen_hub::StreamKey;
+use flumen_media::flv::{Header, Patch, Recording};
+use flumen_media::{Frame, TimeDelta, Timestamp};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::name::file_name;
+
+/// Recordings of one name and second: more than any stream can begin.
+const MAX_NAMESAKES: u32 = 1_000;
+/// What one system call takes: `IOV_MAX` of Linux.
+const MAX_SLICES: usize = 1_024;
+
+/// A recording that grows. What was written plays at any moment; dropped, it stays as it is.
+#[derive(Debug)]
+pub(super) struct RecordingFile {
+    path: PathBuf,
+    file: Arc<File>,
+    recording: Recording,
+    /// What the next write takes.
+    waiting: Vec<Bytes>,
+    begun: Instant,
+    is_written: bool,
+}
+
+/// A recording that was finished.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) duration: TimeDelta,
+    pub(super) bytes: u64,
+}
+
+impl RecordingFile {
+    /// Makes a file in `folder`, and the folder if there is none. Nothing is written yet.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(super) async fn create(
+        folder: &Path,
+        key: &StreamKey,
+        origin: Timestamp,
+        header: Header,
+        metadata: Option<&Bytes>,
+    ) -> io::Result<Self> {
+        let (folder, key) = (folder.to_owned(), key.clone());
+        let (path, file) = blocking(move || create(&folder, &key)).await?;
+        let (recording, beginning) = Recording::begin(origin, header, metadata);
+        let waiting = vec![beginning];
+        Ok(Self { path, file: Arc::new(file), recording, waiting, begun: Instant::now(), is_written: false })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// When the file was made.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Whether anything was written.
+    pub(super) fn is_written(&self) -> bool {
+        self.is_written
+    }
+
+    /// Adds a frame to what the next [`write`](Self::write) takes.
+    pub(super) fn push(&mut self, frame: &Frame) {
+        match self.recording.tag(frame) {
+            Ok(pieces) => self.waiting.extend(pieces.into_iter().filter(|piece| !piece.is_empty())),
+            Err(error) => debug!(%error, "a frame was left out"),
+        }
+    }
+
+    /// Writes what waits. Says how many bytes that were.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the file was deleted.
+    pub(super) async fn write(&mut self) -> io::Result<u64> {
+        if self.waiting.is_empty() {
+            return Ok(0);
+        }
+        let (file, waiting) = (self.file.clone(), std::mem::take(&mut self.waiting));
+        let written = blocking(move || {
+            // Nobody would ever see what goes into a deleted file, and its space stays taken.
+            if file.metadata()?.nlink() == 0 {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the file was deleted"));
+            }
+            write_all(&file, &waiting)
+        })
+        .await?;
+        self.is_written = true;
+        Ok(written)
+    }
+
+    /// Ends the file, whose frames are all written, in good order, and waits until the disk has it.
+    ///
+    /// # Errors
+    /// When the end cannot be written. The file plays all the same.
+    pub(super) async fn finish(self) -> io::Result<Finished> {
+        let Self { file, recording, .. } = self;
+        let (duration, bytes) = (recording.duration(), recording.file_size());
+        blocking(move || {
+            write_patches(&file, &recording.finish())?;
+            file.sync_all()
+        })
+        .await?;
+        Ok(Finished { duration, bytes })
+    }
+}
+
+/// Makes a file with a name of its own.
+fn create(folder: &Path, key: &StreamKey) -> io::Result<(PathBuf, File)> {
+    fs::create_dir_all(folder)?;
+    let now = SystemTime::now();
+    for nth in 1..=MAX_NAMESAKES {
+        let path = folder.join(file_name(key, now, nth));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => {
+                lock(&file);
+                return Ok((path, file));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Keeps other servers from repairing a file that is not finished yet. The lock goes with the process.
+fn lock(file: &File) {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => debug!("a new recording is locked already"),
+        // Not every network file system has locks. Then nothing repairs there either.
+        Err(TryLockError::Error(error)) => debug!(%error, "a recording cannot be locked"),
+    }
+}
+
+/// Writes all of `pieces` at the end of `file`, with as few system calls as it takes.
+fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<u64> {
+    for pieces in pieces.chunks(MAX_SLICES) {
+        let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            match file.write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(pieces.iter().map(|piece| piece.len() as u64).sum())
+}
+
+/// Writes patches. The first one, which marks the file as finished, comes last.
+pub(super) fn write_patches(file: &File, patches: &[Patch]) -> io::Result<()> {
+    patches.iter().rev().try_for_each(|patch| file.write_all_at(&patch.bytes, patch.offset))
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_written_in_order_however_many() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let file = File::create(&path).expect("a file");
+        let pieces: Vec<Bytes> = (0..3 * MAX_SLICES).map(|n| Bytes::from(vec![n as u8; n % 7])).collect();
+        let expected = pieces.concat();
+        assert_eq!(write_all(&file, &pieces).expect("written"), expected.len() as u64);
+        assert_eq!(fs::read(&path).expect("read"), expected);
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("the device");
+        let error = write_all(&full, &[Bytes::from_static(b"x")]).expect_err("it is full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn names_do_not_clash() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key: StreamKey = "live/test".parse().expect("a key");
+        let inner = folder.path().join("not/there/yet");
+        let paths: Vec<PathBuf> = (0..3).map(|_| create(&inner, &key).expect("a file").0).collect();
+        assert!(paths.iter().all(|path| path.is_file()));
+        assert_eq!(fs::read_dir(&inner).expect("the folder").count(), 3);
+    }
+}

@@ -1,0 +1,88 @@
+//! The names of recordings: `{app}_{name}_{YYYYMMDD}_{HHMMSS}.flv`, in UTC.
+
+use std::time::SystemTime;
+
+use flumen_hub::StreamKey;
+
+/// The most bytes of a name that come from the stream's key: with the rest it stays below the 255 that file systems take.
+const MAX_KEY: usize = 220;
+/// `YYYYMMDD`, an underscore and `HHMMSS`.
+const STAMP: usize = 15;
+
+/// The name of the `nth` recording, counted from 1, that `key` began in the second of `at`.
+pub(super) fn file_name(key: &StreamKey, at: SystemTime, nth: u32) -> String {
+    // ASCII, so it can be cut anywhere.
+    let mut stem = key.as_str().replace('/', "_");
+    stem.truncate(MAX_KEY);
+    let stamp = stamp(at);
+    match nth {
+        1 => format!("{stem}_{stamp}.flv"),
+        nth => format!("{stem}_{stamp}_{nth}.flv"),
+    }
+}
+
+/// Whether [`file_name`] makes such names.
+pub(super) fn is_recording(name: &str) -> bool {
+    let Some(stem) = name.strip_suffix(".flv") else { return false };
+    let stem = match stem.rsplit_once('_') {
+        Some((stem, nth)) if nth.len() < 6 && nth.bytes().all(|b| b.is_ascii_digit()) => stem,
+        _ => stem,
+    };
+    let Some(at) = stem.len().checked_sub(STAMP) else { return false };
+    // A name that is no ASCII is none of ours.
+    stem.get(at..).is_some_and(|stamp| {
+        stamp.bytes().enumerate().all(|(i, b)| if i == 8 { b == b'_' } else { b.is_ascii_digit() })
+    })
+}
+
+/// A time as `YYYYMMDD_HHMMSS`.
+fn stamp(at: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    text.chars()
+        .filter_map(|c| if c == 'T' { Some('_') } else { Some(c).filter(char::is_ascii_digit) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    const LEAP_DAY: Duration = Duration::from_secs(1_709_210_096);
+
+    #[test]
+    fn names_tell_stream_and_time() {
+        let at = UNIX_EPOCH + LEAP_DAY;
+        for (key, nth, name) in [
+            ("live/test", 1, "live_test_20240229_123456.flv"),
+            ("live/test", 2, "live_test_20240229_123456_2.flv"),
+            ("events/2026/a_b", 1, "events_2026_a_b_20240229_123456.flv"),
+        ] {
+            let key = key.parse().expect("a key");
+            assert_eq!(file_name(&key, at, nth), name);
+            assert!(is_recording(name));
+        }
+    }
+
+    #[test]
+    fn the_longest_key_makes_a_name_that_file_systems_take() {
+        let key = format!("{}/{}", "a".repeat(StreamKey::MAX_LEN), "b".repeat(StreamKey::MAX_LEN));
+        let name = file_name(&key.parse().expect("a key"), UNIX_EPOCH + LEAP_DAY, 99_999);
+        assert!(name.len() <= 255 && is_recording(&name), "{name}");
+    }
+
+    #[test]
+    fn other_files_are_none_of_ours() {
+        for name in [
+            "test.flv",
+            "live_test_20240229.flv",
+            "x_20240229_123456.mp4",
+            "20240229-123456.flv",
+            "é.flv",
+            ".flv",
+        ] {
+            assert!(!is_recording(name), "{name}");
+        }
+    }
+}

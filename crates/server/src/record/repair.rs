@@ -1,0 +1,197 @@
+//! Finishes recordings that a crash or a full disk has left unfinished.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use flumen_media::flv::{Recovered, Recovery};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tracing::{debug, info, warn};
+
+use super::file::write_patches;
+use super::name::is_recording;
+use crate::shutdown::Shutdown;
+
+/// How much of a file is read at once: more than the metadata of most, which tells whether there is anything to do.
+const READ: usize = 64 << 10;
+
+/// Repairs files in the background, one at a time. Clones are handles to the same queue.
+#[derive(Clone, Debug)]
+pub(super) struct Repairs {
+    turn: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+impl Repairs {
+    pub(super) fn new(shutdown: Shutdown) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), shutdown }
+    }
+
+    /// Repairs all recordings in `folder` that need it.
+    pub(super) fn start_with(&self, folder: PathBuf) {
+        self.start(move |shutdown| {
+            for path in recordings(&folder) {
+                if shutdown.is_requested() {
+                    return;
+                }
+                tell(&path, repair(&path));
+            }
+        });
+    }
+
+    /// Repairs one recording, which nobody writes any more.
+    pub(super) fn repair(&self, path: PathBuf) {
+        self.start(move |_| tell(&path, repair(&path)));
+    }
+
+    /// Runs `work` when those before it are done. Nobody waits for it: what a shutdown interrupts is repaired with the
+    /// next start.
+    fn start(&self, work: impl FnOnce(&Shutdown) + Send + 'static) {
+        let Self { turn, shutdown } = self.clone();
+        tokio::spawn(async move {
+            // It is never closed.
+            if let Ok(_turn) = turn.acquire().await
+                && let Err(error) = spawn_blocking(move || work(&shutdown)).await
+            {
+                warn!(%error, "repairing recordings ended early");
+            }
+        });
+    }
+}
+
+/// The recordings in `folder`.
+fn recordings(folder: &Path) -> Vec<PathBuf> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                warn!(%error, folder = %folder.display(), "cannot look for unfinished recordings");
+            }
+            return Vec::new();
+        }
+    };
+    let named_like_one =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_recording);
+    entries.flatten().map(|entry| entry.path()).filter(named_like_one).collect()
+}
+
+fn tell(path: &Path, outcome: io::Result<Option<u64>>) {
+    match outcome {
+        Ok(Some(bytes)) => info!(path = %path.display(), bytes, "repaired a recording"),
+        Ok(None) => {}
+        Err(error) => warn!(%error, path = %path.display(), "cannot repair a recording"),
+    }
+}
+
+/// Finishes the recording at `path` if it is unfinished and nobody writes it. Says how long it is then. All that is cut off
+/// is a torn last tag.
+fn repair(path: &Path) -> io::Result<Option<u64>> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let Some(Recovered { patches, file_size }) = read(&file, path)? else { return Ok(None) };
+    file.set_len(file_size)?;
+    write_patches(&file, &patches)?;
+    file.sync_all()?;
+    Ok(Some(file_size))
+}
+
+/// Reads a recording; nothing if it is finished, or none of ours.
+fn read(mut file: &File, path: &Path) -> io::Result<Option<Recovered>> {
+    let (mut recovery, mut input) = (Recovery::new(), BytesMut::new());
+    loop {
+        let before = input.len();
+        input.resize(before + READ, 0);
+        let count = file.read(&mut input[before..])?;
+        if count == 0 {
+            return Ok(recovery.finish());
+        }
+        input.truncate(before + count);
+        if let Err(reason) = recovery.read(&mut input) {
+            debug!(%reason, path = %path.display(), "nothing to repair");
+            return Ok(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bytes::Bytes;
+    use flumen_media::flv::{Header, Recording};
+    use flumen_media::{Codec, Frame, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
+
+    use super::*;
+
+    /// A recording of `seconds` as it grows, and as it is finished.
+    fn recording(seconds: i64) -> (Vec<u8>, Vec<u8>) {
+        let header = Header { audio: false, video: true };
+        let (mut recording, beginning) = Recording::begin(Timestamp::ZERO, header, None);
+        let mut file = beginning.to_vec();
+        for n in 0..seconds * 10 {
+            let frame = Frame {
+                track: TrackId::VIDEO,
+                codec: Codec::Video(VideoCodec::H264),
+                kind: if n % 10 == 0 { FrameKind::Key } else { FrameKind::Delta },
+                dts: Timestamp::from_millis(n * 100),
+                cts: TimeDelta::ZERO,
+                payload: Bytes::from(vec![n as u8; 1_000]),
+            };
+            recording.tag(&frame).expect("it fits").iter().for_each(|piece| file.extend_from_slice(piece));
+        }
+        let unfinished = file.clone();
+        for patch in recording.finish() {
+            let at = patch.offset as usize;
+            file[at..at + patch.bytes.len()].copy_from_slice(&patch.bytes);
+        }
+        (unfinished, file)
+    }
+
+    #[test]
+    fn an_unfinished_recording_is_finished_and_loses_only_what_is_torn() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("live_test_20260101_000000.flv");
+        let (unfinished, finished) = recording(12);
+        let torn = [&unfinished[..], b"\x09\x00\x10\x00 torn"].concat();
+        fs::write(&path, torn).expect("written");
+        assert_eq!(repair(&path).expect("repaired"), Some(finished.len() as u64));
+        assert_eq!(fs::read(&path).expect("read"), finished);
+        assert_eq!(repair(&path).expect("nothing to do"), None);
+    }
+
+    #[test]
+    fn what_is_written_or_none_of_ours_stays_as_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("live_test_20260101_000000.flv");
+        let (unfinished, _) = recording(1);
+        for content in [&unfinished[..unfinished.len() - 5], b"", b"FLV", b"no FLV file at all"] {
+            fs::write(&path, content).expect("written");
+            let writer = OpenOptions::new().write(true).open(&path).expect("a file");
+            writer.lock().expect("a lock");
+            assert_eq!(repair(&path).expect("left alone"), None);
+            drop(writer);
+            if content.len() < 100 {
+                assert_eq!(repair(&path).expect("left alone"), None);
+            }
+            assert_eq!(fs::read(&path).expect("read"), content);
+        }
+    }
+
+    #[test]
+    fn only_recordings_are_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["live_test_20260101_000000.flv", "mine.flv", "live_test_20260101_000000.txt"] {
+            fs::write(folder.path().join(name), "x").expect("written");
+        }
+        let found = recordings(folder.path());
+        assert_eq!(found, [folder.path().join("live_test_20260101_000000.flv")]);
+        assert!(recordings(&folder.path().join("missing")).is_empty());
+    }
+}
