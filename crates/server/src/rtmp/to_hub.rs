@@ -83,23 +83,4 @@ fn detach(payload: &mut Bytes, message_len: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_part_of_a_large_message_lets_the_rest_go() {
-        for (message_len, len, copied) in [
-            (COPY_ABOVE, 1, false),
-            (COPY_ABOVE + 2, COPY_ABOVE / 2, true),
-            (COPY_ABOVE + 2, COPY_ABOVE / 2 + 1, false),
-            (1 << 20, (1 << 20) - 5, false),
-        ] {
-            let message = Bytes::from(vec![7; message_len]);
-            let mut payload = message.slice(message_len - len..);
-            let before = payload.clone();
-            detach(&mut payload, message_len);
-            assert_eq!(payload, before);
-            assert_eq!(payload.as_ptr() != before.as_ptr(), copied, "{len} of {message_len}");
-        }
-    }
-}
+mod tests;
