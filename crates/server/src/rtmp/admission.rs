@@ -191,6 +191,10 @@ mod tests {
         assert_eq!(of("s", None), Credential::open());
         assert_eq!(of("s?token=a&clientConfigId=1", None), of("s?clientConfigId=2&token=a", None));
         assert_ne!(of("s?token=a", None), of("s?token=b", None));
+        // OBS users put the token behind the server, behind the stream key, or into the server's address alone.
+        let in_server = |tc_url, app| credential(&StreamAddress::resolve(tc_url, app, "s"), None);
+        assert_eq!(in_server("rtmp://h/live?token=a", "live?token=a"), of("s?token=a", None));
+        assert_eq!(in_server("rtmp://h/live?token=a", "live"), of("s?token=a", None));
         assert_eq!(of("s?user=ann&challenge=1", Some("ann")), of("s?user=ann&challenge=2", Some("ann")));
         assert_ne!(of("s", Some("ann")), of("s", Some("bob")));
     }
