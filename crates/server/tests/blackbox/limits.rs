@@ -1,7 +1,7 @@
 //! What one server takes, and what it says to what is too much.
 
 use flumen_amf0::Object;
-use flumen_rtmp::proto::MediaType;
+use flumen_rtmp::proto::{MediaType, MessageType, UserControl};
 
 use crate::server::Server;
 use crate::stream::{Feed, Viewer, key};
@@ -86,4 +86,27 @@ async fn a_message_longer_than_allowed_ends_the_connection() {
     let _ = wire.media(stream, MediaType::Video, 0, vec![0x17; (64 << 10) + 1].into()).await;
     wire.gone().await;
     server.logged(&[r#""msg":"closed""#, "over a limit: message size"]).await;
+}
+
+/// Who waits for a stream is asked for a sign of life and may stay. Who wants nothing has to go.
+#[tokio::test]
+async fn silent_clients_are_pinged_and_those_without_a_stream_are_let_go() {
+    let server = Server::start("--limits-idle-timeout 2s").await;
+    let mut idle = Wire::connect(server.address(), "live").await;
+    let mut waiting = Wire::connect(server.address(), "live").await;
+    waiting.play("show").await.expect("it may come first");
+    loop {
+        let message = waiting.next().await.expect("an open connection").expect("more messages");
+        let event = UserControl::decode(&message.payload);
+        if message.kind == MessageType::USER_CONTROL && matches!(event, Ok(UserControl::PingRequest(_))) {
+            break;
+        }
+    }
+    idle.gone().await;
+    server.logged(&["waiting for the client to do something"]).await;
+
+    let mut show = Wire::connect(server.address(), "live").await;
+    let stream = show.publish("show").await.expect("the name is free");
+    show.media(stream, MediaType::Video, 0, key(1)).await.expect("the server reads");
+    assert_eq!(waiting.next_media().await.payload, key(1));
 }
