@@ -141,6 +141,8 @@ fn the_first_byte_alone_tells_other_protocols() {
         (b'P', Error::PeerMisbehaved(Misbehaviour::NotRtmp(b'P'))),
         (0x16, Error::PeerMisbehaved(Misbehaviour::NotRtmp(0x16))),
         (0, Error::PeerMisbehaved(Misbehaviour::NotRtmp(0))),
+        // An SRS proxy, which goes on with the address of its client: nobody here has said that it can be trusted.
+        (0xF3, Error::PeerMisbehaved(Misbehaviour::NotRtmp(0xF3))),
         (6, Error::Unsupported("RTMPE, the encrypted handshake")),
         (8, Error::Unsupported("RTMPE, the encrypted handshake")),
     ] {
