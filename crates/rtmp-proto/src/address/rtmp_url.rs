@@ -47,6 +47,9 @@ pub enum RtmpUrlError {
     /// The path is empty.
     #[error("the URL names no stream: expected rtmp://host[:port]/app/name")]
     NoStream,
+    /// A server leads from `rtmps` to `rtmp`, where tokens and passwords would travel in clear.
+    #[error("the server leads from rtmps:// to rtmp://: to go there, give that URL yourself")]
+    Unencrypted,
     /// Blanks or control characters, which would end up in commands and logs.
     #[error("the URL contains a space or a control character: write it percent-encoded")]
     Blank,
@@ -99,9 +102,12 @@ impl RtmpUrl {
     /// end of `tc_url`, which some servers append, is not taken for a part of the application.
     ///
     /// # Errors
-    /// [`RtmpUrlError`] if `tc_url` is no absolute RTMP URL with an application.
+    /// [`RtmpUrlError`] if `tc_url` is no absolute RTMP URL with an application, or would give up encryption.
     pub fn moved_to(&self, tc_url: &str) -> Result<Self, RtmpUrlError> {
         let target = Self::parse(tc_url)?;
+        if self.tls && !target.tls {
+            return Err(RtmpUrlError::Unencrypted);
+        }
         let (path, _) = split_query(split_url(tc_url.trim()).1);
         let (name, _) = split_query(&self.name_with_query);
         let path = path.trim_matches('/');

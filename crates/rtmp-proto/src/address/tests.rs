@@ -251,6 +251,23 @@ fn app_query_goes_into_both_places() {
 }
 
 #[test]
+fn a_stream_moves_with_its_name_and_keeps_its_encryption() {
+    let moved = |from: &str, to: &str| {
+        let url = RtmpUrl::parse(from).expect("a URL").moved_to(to)?;
+        Ok((url.tls, url.host, url.port, url.app, url.name_with_query))
+    };
+    let there = |tls, port, app: &str| Ok((tls, "b".to_owned(), port, app.to_owned(), "s?t=1".to_owned()));
+    assert_eq!(moved("rtmp://a/live/s?t=1", "rtmp://b:1936/edge"), there(false, 1936, "edge"));
+    // Some servers append the stream's name, and some an application of several segments.
+    assert_eq!(moved("rtmp://a/live/s?t=1", "rtmp://b/live/s"), there(false, 1935, "live"));
+    assert_eq!(moved("rtmp://a/live/s?t=1", "rtmp://b/live/east"), there(false, 1935, "live/east"));
+    assert_eq!(moved("rtmp://a/live/s?t=1", "rtmps://b/live"), there(true, 443, "live"));
+    assert_eq!(moved("rtmps://a/live/s?t=1", "rtmps://b/live"), there(true, 443, "live"));
+    assert_eq!(moved("rtmps://a/live/s?t=1", "rtmp://b/live"), Err(RtmpUrlError::Unencrypted));
+    assert_eq!(moved("rtmp://a/live/s?t=1", "/live"), Err(RtmpUrlError::Scheme));
+}
+
+#[test]
 fn references() {
     let table = [
         ("rtmp://h:1936/live", "", "rtmp://h:1936/live"),

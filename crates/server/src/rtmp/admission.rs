@@ -1,7 +1,7 @@
 //! Who may connect, and what a client's address means.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,8 +108,7 @@ const TOLD: u32 = 64;
 impl Gate {
     /// Counts a connection in. A connection over a limit gets a [`Pass`] with a refusal, to be told; far over it, none.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Pass> {
-        // An IPv4 client of an IPv6 listener is the client that it is elsewhere.
-        let address = address.to_canonical();
+        let address = counted(address);
         let mut open = self.open.lock();
         let here = open.by_address.get(&address).copied().unwrap_or(0);
         let over = |limit: Option<std::num::NonZeroU32>, count: u32| {
@@ -129,6 +128,15 @@ impl Gate {
         *open.by_address.entry(address).or_default() += 1;
         let refusal = refusal.map(|reason| Refused(reason.to_owned()));
         Some(Pass { gate: self.clone(), address, refusal })
+    }
+}
+
+/// The address that a client is counted by. An IPv4 client of an IPv6 listener is the client that it is elsewhere; of an
+/// IPv6 address the first half counts, because the second is the client's to choose.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address => address,
     }
 }
 
@@ -170,6 +178,14 @@ mod tests {
         drop((first, told));
         assert!(gate.open.lock().by_address.is_empty(), "every pass counts itself out");
         assert_eq!(gate.enter(address, &limits).expect("room again").refusal(), None);
+    }
+
+    #[test]
+    fn a_client_of_ipv6_is_its_network() {
+        let of = |text: &str| counted(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     }
 
     #[test]

@@ -50,8 +50,7 @@ enum Ending {
 pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass) {
     info!("connected");
     match run(server, incoming, pass).await {
-        Ok(Ending::Closed) => info!("closed"),
-        Ok(Ending::Refused) => info!("refused"),
+        Ok(Ending::Closed | Ending::Refused) => info!("closed"),
         Ok(Ending::Shutdown) => info!("closed: the server is shutting down"),
         Ok(Ending::Unpublished(reason)) => info!(%reason, "closed"),
         Ok(Ending::Unplayed(reason)) => info!(%reason, "closed"),
@@ -136,6 +135,7 @@ async fn admit(
             Ok(Some(user))
         }
         Err(reason) => {
+            info!(code = Status::CONNECT_REJECTED.code, reason, "refused");
             session.reject_connect(Status::CONNECT_REJECTED, &reason, None, output)?;
             say_goodbye(server, connection).await?;
             Ok(None)
