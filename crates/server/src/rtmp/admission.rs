@@ -3,43 +3,16 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use flumen_hub::{Credential, InvalidKey, StreamKey};
-use flumen_rtmp::proto::adobe_auth::{Authenticator, Challenge};
 use flumen_rtmp::proto::{ConnectRequest, StreamAddress};
 use parking_lot::Mutex;
 
-use crate::config::{Limits, Rtmp};
+use crate::config::Limits;
 
 /// A connection that was refused: what the client is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused(pub(super) String);
-
-/// Judges logins. One for all connections, because a client answers a challenge on a new one.
-#[derive(Debug, Default)]
-pub(super) struct Logins {
-    authenticator: Mutex<Authenticator>,
-}
-
-impl Logins {
-    /// Lets a client in if nobody has to log in, or it proved to know a password. Gives the user's name.
-    pub(super) fn admit(
-        &self,
-        settings: &Rtmp,
-        request: &ConnectRequest,
-        uptime: Duration,
-        random: [u8; Challenge::RANDOM_LEN],
-    ) -> Result<Option<String>, Refused> {
-        if settings.users.is_empty() {
-            return Ok(None);
-        }
-        let address = StreamAddress::resolve(&request.tc_url, &request.app, "");
-        let password = |user: &str| settings.users.get(user).map(|secret| secret.reveal().to_owned());
-        let judged = self.authenticator.lock().check(&address.params, uptime, random, password);
-        judged.map(Some).map_err(|rejection| Refused(rejection.to_string()))
-    }
-}
 
 /// What a client's address means.
 #[derive(Debug)]
@@ -133,7 +106,7 @@ impl Gate {
 
 /// The address that a client is counted by. An IPv4 client of an IPv6 listener is the client that it is elsewhere; of an
 /// IPv6 address the first half counts, because the second is the client's to choose.
-fn counted(address: IpAddr) -> IpAddr {
+pub(super) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address => address,

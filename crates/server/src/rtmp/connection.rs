@@ -124,9 +124,10 @@ async fn admit(
         enhanced = request.capabilities.is_enhanced(),
         "connect"
     );
+    let remote = connection.remote_addr().ip();
     let user = match pass.refusal() {
         Some(refused) => Err(refused.0.clone()),
-        None => server.log_in(request).map_err(|refused| refused.0),
+        None => server.log_in(request, remote).map_err(|refused| refused.0),
     };
     let (session, output) = connection.session();
     match user {

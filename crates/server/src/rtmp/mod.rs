@@ -3,11 +3,12 @@
 mod admission;
 mod connection;
 mod from_hub;
+mod logins;
 mod to_hub;
 mod trace;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +20,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span, warn};
 
-use self::admission::{Gate, Logins, Refused};
+use self::admission::{Gate, Refused, counted};
+use self::logins::Logins;
 use self::trace::TraceTap;
 use crate::config::Settings;
 use crate::encodings::Hub;
@@ -118,12 +120,13 @@ impl Server {
         self.settings.borrow().clone()
     }
 
-    fn log_in(&self, request: &ConnectRequest) -> Result<Option<String>, Refused> {
+    fn log_in(&self, request: &ConnectRequest, remote: IpAddr) -> Result<Option<String>, Refused> {
         let mut random = [0; _];
         if getrandom::fill(&mut random).is_err() {
             return Err(Refused("the server cannot make a challenge now: try again later".to_owned()));
         }
-        self.logins.admit(&self.settings().rtmp, request, self.started.elapsed(), random)
+        let uptime = self.started.elapsed();
+        self.logins.admit(&self.settings().rtmp, request, counted(remote), uptime, random)
     }
 
     /// A trace of a connection from `remote`, if traces are on.

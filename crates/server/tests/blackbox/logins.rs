@@ -54,17 +54,25 @@ async fn others_are_not() {
     assert!(!server.log().contains("wrong"), "not even a wrong password is logged");
 }
 
+#[tokio::test]
+async fn whoever_guesses_has_to_wait() {
+    let server = server().await;
+    for _ in 0..10 {
+        let guess = Publisher::connect(&url(&server, "ann:guess"), ClientOptions::default()).await;
+        assert!(matches!(guess, Err(Error::Login(_))));
+    }
+    let known = Publisher::connect(&url(&server, "ann:hunter2"), ClientOptions::default()).await;
+    let Err(Error::Refused(refusal)) = known else { panic!("an address that guesses is let in") };
+    assert!(refusal.description.contains("too many wrong passwords"), "{refusal:?}");
+}
+
 /// FFmpeg logs in by itself when the address has user and password.
 #[tokio::test]
 async fn ffmpeg_logs_in_to_publish_and_to_play() {
-    if std::process::Command::new("ffmpeg").arg("-version").output().is_err() {
-        // Nothing to try it with.
-        return;
-    }
     let server = server().await;
     let url = url(&server, "ann:hunter2");
     let publish = format!("-loglevel error -re -f lavfi -i sine=duration=30 -c:a aac -f flv {url}");
-    let mut publisher = ffmpeg(&publish).spawn().expect("ffmpeg runs");
+    let mut publisher = ffmpeg(&publish).spawn().expect("ffmpeg is there: run make test-deps");
     server.logged(&[r#""msg":"publishing""#]).await;
     let play = format!("-loglevel error -i {url} -t 0.5 -c copy -f null -");
     let played = timeout(PATIENCE, ffmpeg(&play).output()).await.expect("in time").expect("ffmpeg runs");

@@ -118,7 +118,7 @@ async fn mp4_arrives_like_the_flv_it_was_made_of() {
         if flags != "+bitexact" {
             ffmpeg.args(["-movflags", flags]);
         }
-        assert!(ffmpeg.arg(&file).status().expect("ffmpeg runs").success());
+        assert!(ffmpeg.arg(&file).status().expect("ffmpeg is there: run make test-deps").success());
         let command = server.program("publish --rate max").argument(&file).argument(server.url()).start();
         let messages = receive(&mut server.publisher().await, usize::MAX).await;
         command.finish().1.success();

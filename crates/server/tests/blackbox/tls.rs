@@ -63,16 +63,12 @@ async fn a_new_certificate_is_served_and_old_connections_stay() {
 
 #[tokio::test]
 async fn ffmpeg_publishes_over_rtmps() {
-    if std::process::Command::new("ffmpeg").arg("-version").output().is_err() {
-        // Nothing to try it with.
-        return;
-    }
     let server = server(&pair()).await;
     let url = format!("rtmps://127.0.0.1:{}/live/show", server.listening("rtmps").await.port());
     let arguments = format!("-loglevel error -re -f lavfi -i sine=duration=30 -c:a aac -f flv {url}");
     let mut publisher = Command::new("ffmpeg");
     publisher.args(arguments.split_whitespace()).stdin(Stdio::null()).kill_on_drop(true);
-    let _publisher = publisher.spawn().expect("ffmpeg runs");
+    let _publisher = publisher.spawn().expect("ffmpeg is there: run make test-deps");
     server.logged(&[r#""msg":"publishing""#, r#""proto":"rtmps""#]).await;
     let mut viewer =
         Player::connect(&server.url("live/show"), ClientOptions::default()).await.expect("it may play");
