@@ -9,6 +9,8 @@ CARGO_FLAGS ?=
 # Seconds each fuzz target runs, and how many run at once.
 TIME ?= 60
 JOBS ?= 1
+# What make bench passes on.
+BENCH ?=
 
 .PHONY: help
 help: ## list the targets
@@ -54,8 +56,8 @@ fuzz: ## fuzz every parser for TIME seconds each, JOBS at once
 	scripts/fuzz --time $(TIME) --jobs $(JOBS)
 
 .PHONY: bench
-bench: build-deps ## run the benchmarks
-	cargo bench --workspace $(CARGO_FLAGS)
+bench: build test-deps ## compare with nginx-rtmp and the floor, in turns (BENCH='--players 200 --rounds 5')
+	scripts/bench $(BENCH)
 
 .PHONY: audit
 audit: ## check licences, sources and banned crates of the dependency tree

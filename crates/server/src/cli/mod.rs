@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod client;
 mod completions;
 mod config;
@@ -54,6 +55,8 @@ enum Command {
     Play(play::Args),
     /// Tell what a stream is: tracks, codecs, sizes, rates
     Probe(probe::Args),
+    /// Put load on an RTMP server and measure it
+    Bench(bench::Args),
     /// Show, check or describe the settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -68,6 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Cli { command: Command::Publish(arguments) }) => client::run(publish::run(arguments)),
         Ok(Cli { command: Command::Play(arguments) }) => client::run(play::run(arguments)),
         Ok(Cli { command: Command::Probe(arguments) }) => client::run(probe::run(arguments)),
+        Ok(Cli { command: Command::Bench(arguments) }) => bench::run(arguments),
         Ok(Cli { command: Command::Config(arguments) }) => config::run(arguments),
         Ok(Cli { command: Command::Completions(arguments) }) => completions::run(arguments),
         Err(error) => return usage(&error),

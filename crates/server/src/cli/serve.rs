@@ -47,7 +47,7 @@ pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
 }
 
 /// Every connection is a file: takes as many as the system gives without asking anybody.
-fn raise_file_limit() {
+pub(super) fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
