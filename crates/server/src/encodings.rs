@@ -39,19 +39,24 @@ impl Encodings {
 
     /// The FLV body of `frame` for a reader that understands `dialect`, or `None` if the frame is of a track that such a
     /// reader knows nothing of.
-    pub fn body(&self, frame: &Frame, dialect: Dialect) -> Option<&Bytes> {
+    pub fn body(&self, frame: &Frame, dialect: Dialect) -> Option<Bytes> {
         if !dialect.multitrack && frame.track.index != 0 {
             return None;
         }
-        let cell = if says_more(frame, dialect) { &self.full } else { &self.plain };
-        let dialect = if says_more(frame, dialect) { Dialect::FULL } else { Dialect::PLAIN };
-        Some(cell.get_or_init(|| flv::encode_body(frame, dialect).1))
+        let encode = |dialect| flv::encode_body(frame, dialect).1;
+        let (all, told) = (extras(frame, Dialect::FULL), extras(frame, dialect));
+        Some(match told {
+            Dialect::PLAIN => self.plain.get_or_init(|| encode(Dialect::PLAIN)).clone(),
+            _ if told == all => self.full.get_or_init(|| encode(Dialect::FULL)).clone(),
+            // A frame with both extras for a player of one: too rare to be kept.
+            _ => encode(told),
+        })
     }
 
     /// The RTMP chunks of `frame` for a player, or `None` if they are not the player's: its form is not a shared one, or
     /// it knows nothing of the frame's track.
     pub fn chunks(&self, frame: &Frame, dialect: Dialect, form: SharedForm) -> Option<&Bytes> {
-        if form.stream != SHARED_STREAM || (says_more(frame, Dialect::FULL) && dialect != Dialect::FULL) {
+        if form.stream != SHARED_STREAM || extras(frame, dialect) != extras(frame, Dialect::FULL) {
             return None;
         }
         let class = ChunkClass::ALL.iter().position(|class| class.bytes() == form.chunk_size)?;
@@ -66,17 +71,20 @@ impl Encodings {
 }
 
 /// The RTMP message that carries `frame` as `body`.
-pub fn media(frame: &Frame, body: &Bytes, stream: MessageStreamId) -> Media {
+pub fn media(frame: &Frame, body: Bytes, stream: MessageStreamId) -> Media {
     let kind = media_type(TagType::of(frame.codec));
     // FFmpeg takes metadata of any other time than 0 for a text track of its own.
     let is_metadata = kind == MediaType::Data && frame.kind == FrameKind::Config;
     let timestamp = if is_metadata { 0 } else { frame.dts.to_wire() };
-    Media { stream, kind, timestamp, payload: body.clone() }
+    Media { stream, kind, timestamp, payload: body }
 }
 
-/// Whether `frame` has something to tell in `dialect` that the plain body cannot.
-fn says_more(frame: &Frame, dialect: Dialect) -> bool {
-    (dialect.multitrack && frame.track.index != 0) || (dialect.nanos && frame.dts.as_nanos() % 1_000_000 != 0)
+/// What of `dialect` it takes to tell all of `frame` that the plain body cannot.
+fn extras(frame: &Frame, dialect: Dialect) -> Dialect {
+    Dialect {
+        multitrack: dialect.multitrack && frame.track.index != 0,
+        nanos: dialect.nanos && frame.dts.as_nanos() % 1_000_000 != 0,
+    }
 }
 
 #[cfg(test)]
@@ -125,11 +133,24 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_tracks_alone_gets_no_nanoseconds() {
+        let encodings = Encodings::default();
+        let frame = frame(1, Timestamp::from_nanos(1));
+        let of = |multitrack, nanos| {
+            let body = encodings.body(&frame, Dialect { multitrack, nanos }).expect("a multitrack player");
+            flv::parse_body(TagType::Video, Timestamp::ZERO, body).expect("a body")
+        };
+        assert_eq!(of(true, true)[0].dts, frame.dts);
+        let without = of(true, false);
+        assert_eq!((without[0].track, without[0].dts), (frame.track, Timestamp::ZERO));
+    }
+
+    #[test]
     fn metadata_always_has_time_zero_and_events_have_their_own() {
         let at = |kind| {
             let dts = Timestamp::from_millis(40);
             let frame = Frame { track: TrackId::DATA, codec: Codec::Amf0, kind, ..frame(0, dts) };
-            media(&frame, &frame.payload, SHARED_STREAM).timestamp
+            media(&frame, frame.payload.clone(), SHARED_STREAM).timestamp
         };
         assert_eq!((at(FrameKind::Config), at(FrameKind::Key)), (0, 40));
     }

@@ -81,7 +81,8 @@ impl Egress {
         if let Some(at) = self.send_at {
             tokio::time::sleep_until(at).await;
             self.send_at = None;
-            self.subscriber.try_next_batch(BATCH_BYTES, &mut self.batch)?;
+            // Should the stream have ended, the next batch says so; this one is sent first.
+            let _ = self.subscriber.try_next_batch(BATCH_BYTES, &mut self.batch);
         }
         Ok(())
     }
@@ -180,5 +181,40 @@ impl Egress {
         }
         self.awaits_key = !frame.is_video_key();
         self.awaits_key && !matches!(frame.kind, FrameKind::Config | FrameKind::SideConfig)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use flumen_hub::{Config, Credential, PublishRequest};
+    use flumen_media::{AudioCodec, Codec, TimeDelta, TrackId};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lingers_is_sent_although_the_stream_has_ended() {
+        let hub = Hub::new(Config::default());
+        let key: StreamKey = "live/short".parse().expect("a key");
+        let request =
+            PublishRequest { credential: Credential::open(), protocol: "test", peer: "nobody".into() };
+        let mut publisher = hub.publish(&key, request).await.expect("free");
+        let linger = Linger::Fixed(Duration::from_millis(50));
+        let settings = Play { wait: false, linger };
+        let mut player =
+            Egress::new(&hub, &key, MessageStreamId(1), Dialect::PLAIN, &settings).expect("on air");
+        let frame = Frame {
+            track: TrackId::AUDIO,
+            codec: Codec::Audio(AudioCodec::Mp3),
+            kind: FrameKind::Key,
+            dts: Timestamp::ZERO,
+            cts: TimeDelta::ZERO,
+            payload: Bytes::from_static(b"last"),
+        };
+        publisher.push(frame, Encodings::default()).expect("open");
+        publisher.finish();
+        player.ready().await.expect("there is something to send");
+        assert!(matches!(player.batch.last(), Some(Event::Unpublished(_))));
+        player.batch.clear();
+        assert!(player.ready().await.is_err());
     }
 }
