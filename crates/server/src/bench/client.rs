@@ -61,16 +61,22 @@ struct Client {
     session: ClientSession,
     input: BytesMut,
     output: Output,
-    epoch: Instant,
+    connected_at: Instant,
 }
 
 impl Client {
-    async fn connect(url: &RtmpUrl, publisher: bool, epoch: Instant) -> anyhow::Result<Self> {
+    async fn connect(url: &RtmpUrl, publisher: bool) -> anyhow::Result<Self> {
         let tcp = TcpStream::connect((url.host.as_str(), url.port)).await.context("cannot connect")?;
         tcp.set_nodelay(true)?;
         let config = ClientConfig { publisher, ..ClientConfig::new(url.app.as_str(), url.tc_url.as_str()) };
         let session = ClientSession::new(config, [0; HANDSHAKE_RANDOM_LEN]);
-        let mut client = Self { tcp, session, input: BytesMut::new(), output: Output::new(), epoch };
+        let mut client = Self {
+            tcp,
+            session,
+            input: BytesMut::new(),
+            output: Output::new(),
+            connected_at: Instant::now(),
+        };
         loop {
             match client.next_event().await? {
                 ClientEvent::Connected { .. } => return Ok(client),
@@ -82,7 +88,7 @@ impl Client {
 
     async fn next_event(&mut self) -> anyhow::Result<ClientEvent> {
         loop {
-            let now = self.epoch.elapsed();
+            let now = self.connected_at.elapsed();
             let event = self.session.next_event(now, &mut self.input, &mut self.output)?;
             self.flush().await?;
             if let Some(event) = event {
@@ -136,12 +142,11 @@ pub(super) async fn play(
     url: Arc<RtmpUrl>,
     name: String,
     looks: bool,
-    epoch: Instant,
     tally: Arc<Tally>,
     stop: CancellationToken,
 ) {
     let played = async {
-        let (mut client, first) = start_playing(&url, &name, epoch, &tally).await?;
+        let (mut client, first) = start_playing(&url, &name, &tally).await?;
         tally.playing.fetch_add(1, Ordering::Relaxed);
         if looks {
             look(&mut client, first, &tally).await
@@ -155,15 +160,10 @@ pub(super) async fn play(
     }
 }
 
-async fn start_playing(
-    url: &RtmpUrl,
-    name: &str,
-    epoch: Instant,
-    tally: &Tally,
-) -> anyhow::Result<(Client, Media)> {
+async fn start_playing(url: &RtmpUrl, name: &str, tally: &Tally) -> anyhow::Result<(Client, Media)> {
     let began = Instant::now();
     let start = async {
-        let mut client = Client::connect(url, false, epoch).await?;
+        let mut client = Client::connect(url, false).await?;
         let first = client.play(name).await?;
         anyhow::Ok((client, first))
     };
@@ -211,13 +211,12 @@ pub(super) async fn publish(
     url: Arc<RtmpUrl>,
     name: String,
     bits_per_second: u64,
-    epoch: Instant,
     tally: Arc<Tally>,
     stop: CancellationToken,
 ) {
     let published = async {
         let start = async {
-            let mut client = Client::connect(&url, true, epoch).await?;
+            let mut client = Client::connect(&url, true).await?;
             let stream = client.publish(&name).await?;
             anyhow::Ok((client, stream))
         };
@@ -266,7 +265,7 @@ impl Client {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
             _ => {}
         }
-        Ok(self.session.next_event(self.epoch.elapsed(), &mut self.input, &mut self.output)?)
+        Ok(self.session.next_event(self.connected_at.elapsed(), &mut self.input, &mut self.output)?)
     }
 }
 
@@ -275,13 +274,12 @@ pub(super) async fn churn(
     url: Arc<RtmpUrl>,
     name: String,
     pause: Duration,
-    epoch: Instant,
     tally: Arc<Tally>,
     stop: CancellationToken,
 ) {
     let joins = async {
         loop {
-            match start_playing(&url, &name, epoch, &tally).await {
+            match start_playing(&url, &name, &tally).await {
                 Ok(_) => {
                     tally.churned.fetch_add(1, Ordering::Relaxed);
                 }

@@ -55,15 +55,14 @@ pub struct Plan {
 /// # Errors
 /// When a publisher or player cannot start, or the server's process is not there.
 pub fn run(plan: &Plan, progress: impl FnMut(&str)) -> anyhow::Result<Report> {
-    let epoch = Instant::now();
     let stop = CancellationToken::new();
     let tally = Arc::new(Tally::default());
     // Publishers have a thread of their own: players must not delay the pictures whose latency is measured.
     let publishing = Thread::start("publishers", &stop, {
         let (plan, tally, stop) = (plan.clone(), tally.clone(), stop.clone());
-        async move { start_publishers(&plan, epoch, &tally, &stop) }
+        async move { start_publishers(&plan, &tally, &stop) }
     })?;
-    let outcome = Run { plan, epoch, tally, stop: &stop, progress }.measure();
+    let outcome = Run { plan, tally, stop: &stop, progress }.measure();
     stop.cancel();
     publishing.join();
     outcome
@@ -79,12 +78,12 @@ fn stream_name(plan: &Plan, index: usize) -> String {
     format!("{path}-{}{mark}{query}", index % plan.publishers)
 }
 
-fn start_publishers(plan: &Plan, epoch: Instant, tally: &Arc<Tally>, stop: &CancellationToken) {
+fn start_publishers(plan: &Plan, tally: &Arc<Tally>, stop: &CancellationToken) {
     let url = Arc::new(plan.url.clone());
     for index in 0..plan.publishers {
         let name = stream_name(plan, index);
         let (url, tally, stop) = (url.clone(), tally.clone(), stop.clone());
-        tokio::spawn(client::publish(url, name, plan.bit_rate, epoch, tally, stop));
+        tokio::spawn(client::publish(url, name, plan.bit_rate, tally, stop));
     }
 }
 
@@ -116,7 +115,6 @@ impl Thread {
 
 struct Run<'a, P> {
     plan: &'a Plan,
-    epoch: Instant,
     tally: Arc<Tally>,
     stop: &'a CancellationToken,
     progress: P,
@@ -137,26 +135,18 @@ impl<P: FnMut(&str)> Run<'_, P> {
     }
 
     fn start_players(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (plan, epoch, tally, stop) =
-            (self.plan.clone(), self.epoch, self.tally.clone(), self.stop.clone());
+        let (plan, tally, stop) = (self.plan.clone(), self.tally.clone(), self.stop.clone());
         async move {
             let url = Arc::new(plan.url.clone());
             let pause = Duration::from_secs(1) / plan.ramp.max(1);
             for index in 0..plan.churn {
                 let name = stream_name(&plan, index);
-                tokio::spawn(client::churn(
-                    url.clone(),
-                    name,
-                    SETTLE / 20,
-                    epoch,
-                    tally.clone(),
-                    stop.clone(),
-                ));
+                tokio::spawn(client::churn(url.clone(), name, SETTLE / 20, tally.clone(), stop.clone()));
             }
             for index in 0..plan.players {
                 let name = stream_name(&plan, index);
                 let looks = index < plan.looks;
-                tokio::spawn(client::play(url.clone(), name, looks, epoch, tally.clone(), stop.clone()));
+                tokio::spawn(client::play(url.clone(), name, looks, tally.clone(), stop.clone()));
                 tokio::time::sleep(pause).await;
             }
         }
