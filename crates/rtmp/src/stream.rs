@@ -36,7 +36,10 @@ impl Default for SocketOptions {
 
 impl SocketOptions {
     /// Applies the options, and `TCP_NODELAY`: every write is a whole message already, so Nagle could only delay it.
-    pub(crate) fn apply(&self, stream: &TcpStream) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn apply(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
         // The kernel counts whole seconds and takes no zero.

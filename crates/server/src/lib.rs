@@ -2,12 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod encodings;
 pub mod file_watch;
+mod gate;
+pub mod http;
 pub mod log;
 pub mod probe;
 pub mod record;

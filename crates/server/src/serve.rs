@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
+use crate::app::App;
 use crate::config::Settings;
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
-use crate::{demo, record, rtmp};
+use crate::{demo, http, record, rtmp};
 
 /// Serves until the shutdown is requested and everybody has finished, or the grace period is over. With `demo` there is
 /// a stream to play from the beginning.
@@ -30,9 +31,11 @@ pub async fn serve(
         warn!("{warning}");
     }
     let hub = Hub::new(hub_config(&at_start));
+    let app = App::new(hub.clone(), settings.clone(), shutdown.clone());
     record::start(hub.clone(), settings.clone(), shutdown.clone());
-    let server = rtmp::Server::new(hub.clone(), settings.clone(), shutdown.clone());
-    let rtmp_addr = listen(&server, &at_start).await?;
+    let server = rtmp::Server::new(app.clone());
+    let http = http::Server::new(app);
+    let rtmp_addr = listen(&server, &http, &at_start).await?;
     tokio::spawn(follow(hub.clone(), settings.clone()));
     if demo {
         shutdown.spawn(demo::publish(hub.clone(), rtmp_addr));
@@ -43,6 +46,7 @@ pub async fn serve(
     // The clients are told to go, and their streams stay as long as they take. Recordings end with the streams.
     let _ = timeout(rtmp::leave_within(&settings.borrow()), server.deserted()).await;
     hub.close();
+    http.stop();
     match shutdown.finish(end.saturating_duration_since(Instant::now())).await {
         0 => info!("stopped"),
         left => warn!(left, "stopped; not everybody finished in time"),
@@ -59,31 +63,46 @@ async fn follow(hub: Hub, mut settings: watch::Receiver<Arc<Settings>>) {
 }
 
 /// Listens on all addresses, and gives the first one of RTMP.
-async fn listen(server: &Arc<rtmp::Server>, settings: &Settings) -> anyhow::Result<Option<SocketAddr>> {
+async fn listen(
+    rtmp: &Arc<rtmp::Server>,
+    http: &Arc<http::Server>,
+    settings: &Settings,
+) -> anyhow::Result<Option<SocketAddr>> {
     let mut first = None;
     for &address in &settings.rtmp.addr {
-        let bound = server
-            .listen(address, None)
-            .await
-            .with_context(|| format!("cannot listen on {address} (`rtmp.addr`)"))?;
+        let bound = rtmp.listen(address, None).await.with_context(|| cannot_listen(address, "rtmp.addr"))?;
         first.get_or_insert(bound);
     }
-    if settings.rtmps.addr.is_empty() {
-        return Ok(first);
+    let cert = certificate(settings)?;
+    for &address in &settings.rtmps.addr {
+        let cert = cert.clone().context("`rtmps.addr` needs `tls.cert` and `tls.key`")?;
+        let tls = server_config(cert, &[]);
+        rtmp.listen(address, Some(tls)).await.with_context(|| cannot_listen(address, "rtmps.addr"))?;
     }
-    let (Some(cert), Some(key)) = (&settings.tls.cert, &settings.tls.key) else {
-        anyhow::bail!("`rtmps.addr` needs `tls.cert` and `tls.key`");
+    for &address in &settings.http.addr {
+        let tls = match (settings.http.tls, &cert) {
+            (false, _) => None,
+            (true, Some(cert)) => Some(server_config(cert.clone(), &[b"h2", b"http/1.1"])),
+            (true, None) => anyhow::bail!("`http.tls` needs `tls.cert` and `tls.key`"),
+        };
+        http.listen(address, tls).await.with_context(|| cannot_listen(address, "http.addr"))?;
+    }
+    Ok(first)
+}
+
+fn cannot_listen(address: SocketAddr, key: &str) -> String {
+    format!("cannot listen on {address} (`{key}`)")
+}
+
+/// The certificate, if a listener needs it; read again when its files change.
+fn certificate(settings: &Settings) -> anyhow::Result<Option<Arc<ReloadableCert>>> {
+    let is_needed = !settings.rtmps.addr.is_empty() || settings.http.tls;
+    let (true, Some(cert), Some(key)) = (is_needed, &settings.tls.cert, &settings.tls.key) else {
+        return Ok(None);
     };
     let cert = ReloadableCert::open(cert.clone(), key.clone())?;
     tokio::spawn(cert.clone().follow().context("cannot watch the certificate")?);
-    let tls = server_config(cert, &[]);
-    for &address in &settings.rtmps.addr {
-        server
-            .listen(address, Some(tls.clone()))
-            .await
-            .with_context(|| format!("cannot listen on {address} (`rtmps.addr`)"))?;
-    }
-    Ok(first)
+    Ok(Some(cert))
 }
 
 /// What the hub takes from the settings.

@@ -24,6 +24,10 @@ pub struct Settings {
     pub rtmp: Rtmp,
     /// RTMP over TLS.
     pub rtmps: Rtmps,
+    /// HTTP: the API, metrics, and media over HTTP.
+    pub http: Http,
+    /// The API.
+    pub api: Api,
     /// The certificate for everything encrypted.
     pub tls: Tls,
     /// Publishers.
@@ -59,6 +63,27 @@ pub struct Rtmps {
     /// Addresses to listen on, written like `rtmp.addr`; `off` for none. Needs `tls.cert` and `tls.key`. The usual port is 443 or 1936.
     #[serde(with = "AsText::<Vec<SocketAddr>>")]
     pub addr: Vec<SocketAddr>,
+}
+
+/// Settings of HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Http {
+    /// Addresses to listen on, written like `rtmp.addr`; `off` for none.
+    #[serde(with = "AsText::<Vec<SocketAddr>>")]
+    pub addr: Vec<SocketAddr>,
+    /// Whether all of `http.addr` speak HTTPS. Needs `tls.cert` and `tls.key`.
+    pub tls: bool,
+}
+
+/// Settings of the API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Api {
+    /// What clients of the API and of the metrics show as `Authorization: Bearer …`: 16 letters and digits or more; `off` for nothing, and then only programs on the same machine are answered. In the file or in the environment; a command line is visible to other users of the machine.
+    #[serde(with = "AsText::<Option<Secret>>")]
+    #[schemars(extend("x-live" = true, "x-secret" = true))]
+    pub token: Option<Secret>,
 }
 
 /// Where the certificate is. The files are read again when they change; open connections stay.
@@ -185,6 +210,12 @@ pub struct Shutdown {
 impl Default for Rtmp {
     fn default() -> Self {
         Self { addr: vec![(Ipv4Addr::LOCALHOST, 1935).into()], users: BTreeMap::new() }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { addr: vec![(Ipv4Addr::LOCALHOST, 8080).into()], tls: false }
     }
 }
 

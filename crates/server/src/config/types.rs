@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::text::Textual;
+use super::text::{OFF, Textual};
 
 /// A value that never appears in logs or in `flumen config show`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,25 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::MASK)
+    }
+}
+
+/// A token that may be left away. Blanks and control characters cannot stand in a header.
+impl Textual for Option<Secret> {
+    const EXPECTED: &'static str = "at least 16 visible ASCII characters, or `off`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            OFF => Some(None),
+            token if token.len() >= 16 && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some(Some(Secret(token.to_owned())))
+            }
+            _ => None,
+        }
+    }
+
+    fn to_text(&self) -> String {
+        self.as_ref().map_or_else(|| OFF.to_owned(), |secret| secret.reveal().to_owned())
     }
 }
 

@@ -48,7 +48,8 @@ impl Settings {
     fn validate_listeners(&self, mistakes: &mut Mistakes) {
         let plain = self.rtmp.addr.iter().map(|addr| ("rtmp.addr", addr));
         let encrypted = self.rtmps.addr.iter().map(|addr| ("rtmps.addr", addr));
-        let all: Vec<_> = plain.chain(encrypted).collect();
+        let http = self.http.addr.iter().map(|addr| ("http.addr", addr));
+        let all: Vec<_> = plain.chain(encrypted).chain(http).collect();
         for (index, (key, addr)) in all.iter().enumerate() {
             let taken = all[..index].iter().find(|(_, other)| other == addr && addr.port() != 0);
             if let Some((other, _)) = taken {
@@ -58,7 +59,7 @@ impl Settings {
                 ));
             }
         }
-        if all.is_empty() {
+        if self.rtmp.addr.is_empty() && self.rtmps.addr.is_empty() {
             mistakes.push(("rtmp.addr", "nothing to listen on: set `rtmp.addr` or `rtmps.addr`".to_owned()));
         }
     }
@@ -73,9 +74,11 @@ impl Settings {
             }
             (Some(_), None) => mistakes.push(("tls.cert", "`tls.cert` needs its `tls.key`".to_owned())),
             (None, Some(_)) => mistakes.push(("tls.key", "`tls.key` needs its `tls.cert`".to_owned())),
-            (None, None) if self.rtmps.addr.is_empty() => {}
             (None, None) => {
-                mistakes.push(("rtmps.addr", "`rtmps.addr` needs `tls.cert` and `tls.key`".to_owned()));
+                let wanting = [("rtmps.addr", !self.rtmps.addr.is_empty()), ("http.tls", self.http.tls)];
+                for (key, _) in wanting.iter().filter(|(_, wants)| *wants) {
+                    mistakes.push((key, format!("`{key}` needs `tls.cert` and `tls.key`")));
+                }
             }
         }
     }
@@ -129,10 +132,13 @@ mod tests {
         assert_eq!(mistakes(|s| s.rtmp.addr.clear()), ["rtmp.addr"]);
         assert_eq!(mistakes(|s| s.rtmp.addr = vec![addr("[::1]:1"), addr("[::1]:1")]), ["rtmp.addr"]);
         assert_eq!(mistakes(|s| s.rtmp.addr = vec![addr("[::1]:0"), addr("[::1]:0")]), [""; 0]);
+        assert_eq!(mistakes(|s| s.http.addr = s.rtmp.addr.clone()), ["http.addr"]);
+        assert_eq!(mistakes(|s| s.http.addr.clear()), [""; 0]);
     }
 
     #[test]
-    fn rtmps_needs_a_certificate() {
+    fn encryption_needs_a_certificate() {
+        assert_eq!(mistakes(|s| s.http.tls = true), ["http.tls"]);
         assert_eq!(mistakes(|s| s.rtmps.addr = vec![addr("127.0.0.1:1936")]), ["rtmps.addr"]);
         assert_eq!(mistakes(|s| s.tls.cert = Some("c.pem".into())), ["tls.cert"]);
         assert_eq!(mistakes(|s| s.tls.key = Some("k.pem".into())), ["tls.key"]);

@@ -1,18 +1,7 @@
-//! Who may connect, and what a client's address means.
-
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+//! What a client's address means.
 
 use flumen_hub::{Credential, InvalidKey, StreamKey};
 use flumen_rtmp::proto::{ConnectRequest, StreamAddress};
-use parking_lot::Mutex;
-
-use crate::config::Limits;
-
-/// A connection that was refused: what the client is told.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub(super) String);
 
 /// What a client's address means.
 #[derive(Debug)]
@@ -55,124 +44,9 @@ fn credential(address: &StreamAddress, user: Option<&str>) -> Credential {
     if shown.is_empty() { Credential::open() } else { Credential::new(shown.join("&")) }
 }
 
-/// Counts open connections.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    open: Mutex<Open>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    all: u32,
-    by_address: HashMap<IpAddr, u32>,
-}
-
-/// A counted connection; dropping it counts it out.
-#[derive(Debug)]
-pub(super) struct Pass {
-    gate: Arc<Gate>,
-    address: IpAddr,
-    refusal: Option<Refused>,
-}
-
-/// How many connections over the limit are told so; what comes beyond is closed without a word.
-const TOLD: u32 = 64;
-
-impl Gate {
-    /// Counts a connection in. A connection over a limit gets a [`Pass`] with a refusal, to be told; far over it, none.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Pass> {
-        let address = counted(address);
-        let mut open = self.open.lock();
-        let here = open.by_address.get(&address).copied().unwrap_or(0);
-        let over = |limit: Option<std::num::NonZeroU32>, count: u32| {
-            limit.map_or(0, |limit| (count + 1).saturating_sub(limit.get()))
-        };
-        let (over_all, over_here) =
-            (over(limits.connections, open.all), over(limits.connections_per_ip, here));
-        if over_all.max(over_here) > TOLD {
-            return None;
-        }
-        let refusal = match (over_all, over_here) {
-            (0, 0) => None,
-            (0, _) => Some("too many connections from this address: close one and try again"),
-            _ => Some("the server has as many connections as it takes: try again later"),
-        };
-        open.all += 1;
-        *open.by_address.entry(address).or_default() += 1;
-        let refusal = refusal.map(|reason| Refused(reason.to_owned()));
-        Some(Pass { gate: self.clone(), address, refusal })
-    }
-}
-
-/// The address that a client is counted by. An IPv4 client of an IPv6 listener is the client that it is elsewhere; of an
-/// IPv6 address the first half counts, because the second is the client's to choose.
-pub(super) fn counted(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        address => address,
-    }
-}
-
-impl Pass {
-    /// Why the client must be turned away, if it must.
-    pub(super) fn refusal(&self) -> Option<&Refused> {
-        self.refusal.as_ref()
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let mut open = self.gate.open.lock();
-        open.all -= 1;
-        if let Some(count) = open.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroU32;
-
-    #[test]
-    fn a_full_server_says_so_and_then_goes_quiet() {
-        let gate = Arc::new(Gate::default());
-        let limits = Limits { connections: NonZeroU32::new(1), ..Limits::default() };
-        let address = IpAddr::from([127, 0, 0, 1]);
-        let first = gate.enter(address, &limits).expect("room");
-        assert_eq!(first.refusal(), None);
-        let told: Vec<Pass> = std::iter::from_fn(|| gate.enter(address, &limits)).collect();
-        assert_eq!(told.len(), TOLD as usize);
-        assert!(told.iter().all(|pass| pass.refusal().is_some()));
-        drop((first, told));
-        assert!(gate.open.lock().by_address.is_empty(), "every pass counts itself out");
-        assert_eq!(gate.enter(address, &limits).expect("room again").refusal(), None);
-    }
-
-    #[test]
-    fn a_client_of_ipv6_is_its_network() {
-        let of = |text: &str| counted(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
-    }
-
-    #[test]
-    fn one_address_cannot_take_all_the_room() {
-        let gate = Arc::new(Gate::default());
-        let limits = Limits { connections_per_ip: NonZeroU32::new(1), ..Limits::default() };
-        let pass = gate.enter([10, 0, 0, 1].into(), &limits);
-        for same in ["10.0.0.1", "::ffff:10.0.0.1"] {
-            let same = same.parse().expect("an address");
-            assert!(gate.enter(same, &limits).expect("told").refusal().is_some(), "{same}");
-        }
-        assert!(gate.enter([10, 0, 0, 2].into(), &limits).expect("room").refusal().is_none());
-        drop(pass);
-    }
 
     #[test]
     fn credentials_are_what_stays_the_same_between_two_connections() {

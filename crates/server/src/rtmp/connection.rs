@@ -18,9 +18,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{Span, debug, info};
 
 use super::Server;
-use super::admission::{Pass, Target, resolve};
+use super::admission::{Target, resolve};
 use super::from_hub::Egress;
 use super::to_hub::Ingest;
+use crate::gate::Pass;
 
 /// How often a connection is looked after: silence, chunk size, pings.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);

@@ -8,8 +8,8 @@ use flumen_rtmp::proto::adobe_auth::{Authenticator, Challenge, Rejection};
 use flumen_rtmp::proto::{ConnectRequest, StreamAddress};
 use parking_lot::Mutex;
 
-use super::admission::Refused;
 use crate::config::Rtmp;
+use crate::gate::Refused;
 
 /// Wrong passwords that an address may send within [`FORGET_AFTER`]: plenty for somebody who mistypes, and for an encoder
 /// that keeps trying an old password beside others at the same address.

@@ -10,21 +10,21 @@ mod trace;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flumen_rtmp::Listener;
 use flumen_rtmp::proto::ConnectRequest;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span, warn};
 
-use self::admission::{Gate, Refused, counted};
 use self::logins::Logins;
 use self::trace::TraceTap;
+use crate::app::App;
 use crate::config::Settings;
 use crate::encodings::Hub;
+use crate::gate::{Refused, counted};
 use crate::shutdown::Shutdown;
 
 /// How long to wait when the system cannot accept, most likely because too many files are open.
@@ -39,29 +39,25 @@ pub fn leave_within(settings: &Settings) -> Duration {
 
 /// What all RTMP connections share.
 pub struct Server {
+    app: Arc<App>,
     hub: Hub,
     settings: watch::Receiver<Arc<Settings>>,
     shutdown: Shutdown,
-    gate: Arc<Gate>,
     logins: Logins,
-    started: Instant,
-    connections: AtomicU64,
     /// Follows the connections until they are gone.
     clients: TaskTracker,
 }
 
 impl Server {
-    /// A server that lets RTMP clients publish to and play from `hub`.
-    pub fn new(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Self> {
+    /// A server that lets RTMP clients publish to and play from the hub of `app`.
+    pub fn new(app: Arc<App>) -> Arc<Self> {
         Arc::new(Self {
-            hub,
-            settings,
-            shutdown,
-            gate: Arc::default(),
+            hub: app.hub.clone(),
+            settings: app.settings.clone(),
+            shutdown: app.shutdown.clone(),
             logins: Logins::default(),
-            started: Instant::now(),
-            connections: AtomicU64::new(1),
             clients: TaskTracker::new(),
+            app,
         })
     }
 
@@ -101,8 +97,10 @@ impl Server {
             match incoming {
                 Ok(incoming) => {
                     let remote = incoming.remote_addr();
-                    let Some(pass) = self.gate.enter(remote.ip(), &self.settings().limits) else { continue };
-                    let conn_id = self.connections.fetch_add(1, Ordering::Relaxed);
+                    let Some(pass) = self.app.gate.enter(remote.ip(), &self.settings().limits) else {
+                        continue;
+                    };
+                    let conn_id = self.app.next_connection();
                     let span =
                         info_span!("connection", conn_id, %remote, proto, stream_key = tracing::field::Empty);
                     let client = connection::serve(self.clone(), incoming, pass).instrument(span);
@@ -125,7 +123,7 @@ impl Server {
         if getrandom::fill(&mut random).is_err() {
             return Err(Refused("the server cannot make a challenge now: try again later".to_owned()));
         }
-        let uptime = self.started.elapsed();
+        let uptime = self.app.started.elapsed();
         self.logins.admit(&self.settings().rtmp, request, counted(remote), uptime, random)
     }
 

@@ -35,7 +35,7 @@ impl Server {
 
     /// A server with these flags and files in its folder; one called `flumen.toml` is its settings.
     pub(crate) async fn start_with(flags: &str, files: &[(&str, &str)]) -> Self {
-        let mut arguments = format!("serve --rtmp-addr 127.0.0.1:0 {flags}");
+        let mut arguments = format!("serve --rtmp-addr 127.0.0.1:0 --http-addr 127.0.0.1:0 {flags}");
         if !flags.contains("--log-level") && files.is_empty() {
             arguments.push_str(" --log-level debug");
         }

@@ -13,9 +13,9 @@ use tokio::process::Command;
 use crate::server::Server;
 use crate::stream::{key, next_media};
 
-type Pair = CertifiedKey<KeyPair>;
+pub(crate) type Pair = CertifiedKey<KeyPair>;
 
-fn pair() -> Pair {
+pub(crate) fn pair() -> Pair {
     generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate")
 }
 

@@ -35,7 +35,8 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = flumen();
         command.arg("serve").args(arguments).current_dir(folder.path());
-        command.env("FLUMEN_RTMP_ADDR", "127.0.0.1:0").envs(settings.iter().copied());
+        command.env("FLUMEN_RTMP_ADDR", "127.0.0.1:0").env("FLUMEN_HTTP_ADDR", "127.0.0.1:0");
+        command.envs(settings.iter().copied());
         let mut process = Process::start(command);
         let rtmp = process.wait_for(START, listening_address);
         Self { process, rtmp, folder }

@@ -1,0 +1,52 @@
+//! What the parts of the server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::Settings;
+use crate::encodings::Hub;
+use crate::gate::Gate;
+use crate::shutdown::Shutdown;
+
+/// What the listeners of all protocols, the API and the metrics have in common.
+#[derive(Debug)]
+pub struct App {
+    /// All streams.
+    pub hub: Hub,
+    /// The settings, as they change.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// When to stop.
+    pub shutdown: Shutdown,
+    /// When the server was started.
+    pub started: Instant,
+    /// Counts the connections of all protocols.
+    pub(crate) gate: Arc<Gate>,
+    connections: AtomicU64,
+}
+
+impl App {
+    /// What there is before anything listens.
+    pub fn new(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            settings,
+            shutdown,
+            started: Instant::now(),
+            gate: Arc::default(),
+            connections: AtomicU64::new(1),
+        })
+    }
+
+    /// The settings that hold now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    /// The number of the next connection, from 1: `conn_id` in the log.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+}

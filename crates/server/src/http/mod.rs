@@ -1,0 +1,54 @@
+//! HTTP: the API, what tells whether the server is well, and media.
+//!
+//! Every request goes through `observe` (its id, its line in the log) and `problem::complete` (every error is a problem
+//! document), and under `/api/v1` through `guard` (who may ask). A part of the server that answers requests has a
+//! function `routes`, which [`router`] gathers: it describes itself for the API's documentation by being there.
+
+mod api;
+mod cors;
+mod guard;
+mod health;
+mod listener;
+mod observe;
+mod path;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::api::docs::Description;
+pub use self::listener::Server;
+pub use self::problem::Problem;
+use crate::app::App;
+
+/// Routes that find what they need in the [`App`].
+type Routes = OpenApiRouter<Arc<App>>;
+
+/// Everything that is answered over HTTP.
+pub fn router(app: Arc<App>) -> Router {
+    let guarded =
+        Routes::new().nest("/api/v1", api::routes()).layer(from_fn_with_state(app.clone(), guard::guard));
+    // For pages and players of any origin: health, media, and the news that there is no such stream.
+    let open = Routes::new()
+        .merge(health::routes())
+        .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .layer(cors::for_everybody());
+    let (router, description) = Routes::with_openapi(api::description())
+        .merge(open)
+        .merge(guarded)
+        .merge(api::docs::routes())
+        .split_for_parts();
+    router
+        .layer(Extension(Description::new(&description)))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(problem::complete))
+        .layer(from_fn(observe::observe))
+        .with_state(app)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Every request: its id, and its line in the log.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use super::Problem;
+use super::listener::Peer;
+
+/// Names a request in the log; a proxy may have given it one already.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken from a client.
+const MAX_ID: usize = 64;
+
+/// How much of a path is logged, in bytes.
+const LOGGED_PATH: usize = 256;
+
+/// An address that is longer than this is no address of ours: two names of 255 bytes, percent-encoded, and a token.
+const MAX_URI: usize = 8192;
+
+pub(super) async fn observe(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = request_id(&request);
+    let method = request.method().clone();
+    // Never the query, which may hold a token.
+    let path = request.uri().path();
+    let path = path[..path.floor_char_boundary(LOGGED_PATH)].to_owned();
+    let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
+    async move {
+        let mut response = match refusal(&request) {
+            Some(problem) => problem.into_response(),
+            None => next.run(request).await,
+        };
+        response.headers_mut().insert(REQUEST_ID, id);
+        log(&method, &path, response.status(), begun);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Why a request is not even looked at, if it is not.
+fn refusal(request: &Request) -> Option<Problem> {
+    let peer = request.extensions().get::<Peer>();
+    if let Some(reason) = peer.and_then(Peer::refusal) {
+        return Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned()));
+    }
+    let is_too_long = request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI);
+    is_too_long
+        .then(|| Problem::new(StatusCode::URI_TOO_LONG, "the address is too long: 8192 bytes are the most"))
+}
+
+/// The id a proxy gave, if it can stand in a log, or a new one.
+fn request_id(request: &Request) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID);
+    let is_sane = |id: &&HeaderValue| {
+        (1..=MAX_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    given.filter(is_sane).cloned().unwrap_or_else(|| {
+        let id = format!("{:016x}", getrandom::u64().unwrap_or_default());
+        // Holds because hexadecimal digits may stand in a header.
+        HeaderValue::try_from(id).expect("a header value")
+    })
+}
+
+/// What changes something is news; what only looks, or plays, is not.
+fn log(method: &Method, path: &str, status: StatusCode, begun: Instant) {
+    let (status, ms) = (status.as_u16(), begun.elapsed().as_secs_f64() * 1000.0);
+    if status >= 500 {
+        warn!(%method, path, status, ms, "request");
+    } else if method.is_safe() {
+        debug!(%method, path, status, ms, "request");
+    } else {
+        info!(%method, path, status, ms, "request");
+    }
+}
