@@ -1,7 +1,7 @@
 //! All streams by name.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use crate::info::{Counters, StreamInfo};
-use crate::stream::{Claim, Stream, supervise};
+use crate::stream::{Claim, Intent, Stream, supervise};
 use crate::{
     CloseReason, Config, EndReason, PublishError, PublishRequest, Publisher, StreamEvent, StreamEvents,
     StreamKey, SubscribeError, SubscribeOptions, Subscriber,
@@ -103,9 +103,34 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
         key: &StreamKey,
         request: PublishRequest,
     ) -> Result<Publisher<E>, PublishError> {
+        self.enter(key, request, Intent::Begin).await
+    }
+
+    /// Goes on with the publication of `key` that has the same credential, as [`publish`](Self::publish) does, and never
+    /// begins one: for who may publish a stream once, and has begun.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; [`PublishError::NothingToResume`] where [`publish`](Self::publish) would begin.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn resume(
+        &self,
+        key: &StreamKey,
+        request: PublishRequest,
+    ) -> Result<Publisher<E>, PublishError> {
+        self.enter(key, request, Intent::Resume).await
+    }
+
+    async fn enter(
+        &self,
+        key: &StreamKey,
+        request: PublishRequest,
+        intent: Intent,
+    ) -> Result<Publisher<E>, PublishError> {
         let patience = Instant::now() + self.context.config().ghost_wait;
         loop {
-            let (stream, claim, mut changed) = self.claim(key, &request, patience)?;
+            let (stream, claim, mut changed) = self.claim(key, &request, intent, patience)?;
             match claim {
                 Claim::Granted { session, closed, supervise: fresh } => {
                     if fresh {
@@ -229,6 +254,7 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
         &self,
         key: &StreamKey,
         request: &PublishRequest,
+        intent: Intent,
         patience: Instant,
     ) -> Result<(Arc<Stream<E>>, Claim, watch::Receiver<()>), PublishError> {
         let now = Instant::now();
@@ -241,7 +267,7 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
         }
         let stream = streams.get(key).cloned().unwrap_or_else(|| self.new_stream(key));
         let changed = stream.changes();
-        let claim = stream.claim(request, patience, now);
+        let claim = stream.claim(request, intent, patience, now);
         if matches!(claim, Claim::Granted { .. }) {
             streams.entry(key.clone()).or_insert_with(|| stream.clone());
         }
@@ -262,7 +288,7 @@ impl<E> Registry<E> {
     /// Forgets `stream` if nobody publishes or reads it.
     pub(crate) fn forget_unused(&self, stream: &Stream<E>) {
         let mut streams = self.streams.lock();
-        if let Entry::Occupied(entry) = streams.entry(stream.key.clone())
+        if let hash_map::Entry::Occupied(entry) = streams.entry(stream.key.clone())
             && std::ptr::eq(entry.get().as_ref(), stream)
             && stream.is_unused()
         {

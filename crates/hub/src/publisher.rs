@@ -64,6 +64,9 @@ pub enum PublishError {
         /// [`Config::max_streams`](crate::Config::max_streams).
         limit: usize,
     },
+    /// There is no publication that this publisher could go on with, and it wanted nothing else.
+    #[error("the stream has ended")]
+    NothingToResume,
     /// The hub is closed.
     #[error("the server is shutting down")]
     ShuttingDown,

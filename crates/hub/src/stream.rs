@@ -93,6 +93,15 @@ pub(crate) enum Departure {
     Lost,
 }
 
+/// What somebody wants who comes to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// To publish, whether something is there to go on with or not.
+    Begin,
+    /// To go on with a publication of its own.
+    Resume,
+}
+
 /// The answer to somebody who wants to publish.
 #[derive(Debug)]
 pub(crate) enum Claim {
@@ -146,7 +155,13 @@ impl<E> Stream<E> {
 
     /// Takes the stream for a publisher, if it is free or its publisher is dead. `patience` is how long the publisher in
     /// the way may still prove the opposite.
-    pub(crate) fn claim(&self, request: &PublishRequest, patience: Instant, now: Instant) -> Claim {
+    pub(crate) fn claim(
+        &self,
+        request: &PublishRequest,
+        intent: Intent,
+        patience: Instant,
+        now: Instant,
+    ) -> Claim {
         let config = &self.context.config();
         let mut state = self.lock();
         if let Phase::OnAir(on_air) = &mut state.phase {
@@ -169,8 +184,14 @@ impl<E> Stream<E> {
                 self.announce_change();
                 return claim;
             }
+            if intent == Intent::Resume {
+                return Claim::Refused(PublishError::NothingToResume);
+            }
             on_air.close_session(CloseReason::Superseded);
             self.end(&mut state, EndReason::Superseded, now);
+        }
+        if intent == Intent::Resume {
+            return Claim::Refused(PublishError::NothingToResume);
         }
         let claim = self.start(&mut state, request, now);
         drop(state);

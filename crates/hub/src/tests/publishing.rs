@@ -50,6 +50,26 @@ async fn a_healthy_publisher_keeps_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_may_only_go_on_never_begins() {
+    let hub = hub();
+    let resume = async |credential| hub.resume(&key("live/test"), request(credential)).await;
+    assert_eq!(resume("a").await.err(), Some(PublishError::NothingToResume));
+    assert!(hub.streams().is_empty(), "nothing is left of the attempt");
+
+    let mut ghost = publish(&hub).await;
+    push(&mut ghost, [key_frame(0)]);
+    sleep(SECOND).await;
+    assert_eq!(resume("b").await.err(), Some(PublishError::AlreadyPublished));
+    let second = resume("a").await.expect("the ghost makes room");
+    assert_eq!(ghost.closed().await, CloseReason::Superseded);
+    drop(second);
+    assert_eq!(resume("b").await.err(), Some(PublishError::NothingToResume), "not the lost one's credential");
+    let third = resume("a").await.expect("the grace period runs");
+    third.finish();
+    assert_eq!(resume("a").await.err(), Some(PublishError::NothingToResume));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ghost_makes_room_at_once_and_learns_why() {
     let hub = hub();
     let mut ghost = publish(&hub).await;
