@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::auth::Auth;
 use crate::config::Settings;
 use crate::encodings::Hub;
 use crate::gate::Gate;
 use crate::shutdown::Shutdown;
+use crate::store::RedbStore;
 
 /// What the listeners of all protocols, the API and the metrics have in common.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct App {
     pub hub: Hub,
     /// The settings, as they change.
     pub settings: watch::Receiver<Arc<Settings>>,
+    /// Who may publish and play.
+    pub auth: Arc<Auth>,
     /// When to stop.
     pub shutdown: Shutdown,
     /// When the server was started.
@@ -30,8 +34,10 @@ pub struct App {
 impl App {
     /// What there is before anything listens.
     pub fn new(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Self> {
+        let store = RedbStore::new(&settings.borrow().data.dir);
         Arc::new(Self {
             hub,
+            auth: Auth::new(settings.clone(), Arc::new(store)),
             settings,
             shutdown,
             started: Instant::now(),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod auth;
 pub mod bench;
 pub mod cli;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod record;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;
+pub mod store;
 mod tag_type;
 pub mod tls;
 

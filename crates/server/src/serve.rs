@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::config::Settings;
+use crate::config::{AuthMode, Settings};
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
@@ -32,6 +32,7 @@ pub async fn serve(
     }
     let hub = Hub::new(hub_config(&at_start));
     let app = App::new(hub.clone(), settings.clone(), shutdown.clone());
+    prepare_tokens(&app, &at_start)?;
     record::start(hub.clone(), settings.clone(), shutdown.clone());
     let server = rtmp::Server::new(app.clone());
     let http = http::Server::new(app);
@@ -52,6 +53,20 @@ pub async fn serve(
         left => warn!(left, "stopped; not everybody finished in time"),
     }
     Ok(())
+}
+
+/// Makes the secret for tokens. A server that asks for tokens must be able to keep it; any other can do without.
+fn prepare_tokens(app: &App, settings: &Settings) -> anyhow::Result<()> {
+    match app.auth.prepare() {
+        Err(error) if [settings.auth.publish, settings.auth.play].contains(&AuthMode::Token) => {
+            Err(error.into())
+        }
+        Err(error) => {
+            warn!(%error, "no tokens can be made");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Lets the hub have what changes in the settings.

@@ -92,9 +92,9 @@ impl Key {
         }
     }
 
-    /// `value` without what is secret; the names in a map are not.
+    /// `value` without what is secret; the names in a map are not, nor is the default.
     pub fn masked(&self, value: &Value) -> Value {
-        if !self.is_secret {
+        if !self.is_secret || *value == self.default {
             return value.clone();
         }
         match value {

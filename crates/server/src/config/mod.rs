@@ -21,6 +21,10 @@ pub use diff::Diff;
 pub use key::{Key, Kind, keys, schema};
 pub use problem::{Origin, Problem, Problems};
 pub use reload::ConfigWatcher;
-pub use settings::{Api, Http, Limits, Log, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown, Tls};
+pub use settings::{
+    Api, Auth, Data, Http, Limits, Log, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown, Tls,
+};
 pub use sources::{Loaded, Sources};
-pub use types::{Linger, LogFilter, LogFormat, RecordFormat, Secret, TraceFilter};
+pub use types::{
+    AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret, TraceFilter,
+};

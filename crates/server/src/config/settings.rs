@@ -11,8 +11,12 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Action;
+
 use super::text::AsText;
-use super::types::{Linger, LogFilter, LogFormat, RecordFormat, Secret, TraceFilter};
+use super::types::{
+    AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret, TraceFilter,
+};
 
 /// All settings of the server.
 ///
@@ -34,6 +38,10 @@ pub struct Settings {
     pub publish: Publish,
     /// Players.
     pub play: Play,
+    /// Who may publish and play.
+    pub auth: Auth,
+    /// State that survives a restart.
+    pub data: Data,
     /// Recordings.
     pub record: Record,
     /// What one server takes. Over a limit, clients get a clear refusal.
@@ -126,6 +134,50 @@ pub struct Play {
     #[serde(with = "AsText::<Linger>")]
     #[schemars(extend("x-live" = true))]
     pub linger: Linger,
+}
+
+/// Settings of admission. What changes here holds for whoever comes next; who is there stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Auth {
+    /// Who may publish.
+    #[schemars(extend("x-live" = true))]
+    pub publish: AuthMode,
+    /// Who may play.
+    #[schemars(extend("x-live" = true))]
+    pub play: AuthMode,
+    /// What signs tokens (JWT, HS256): any text, best 32 random bytes or more; `auto` for one that is made on first start and kept in `data.dir`.
+    #[serde(with = "AsText::<SigningSecret>")]
+    #[schemars(extend("x-live" = true, "x-secret" = true))]
+    pub secret: SigningSecret,
+    /// Where to get the keys (JWKS) of somebody else who signs tokens, with RSA, ECDSA or Ed25519, in place of `auth.secret`; `off` for nobody.
+    #[serde(with = "AsText::<Option<HttpUrl>>")]
+    #[schemars(extend("x-live" = true))]
+    pub jwks_url: Option<HttpUrl>,
+    /// How long a token of the API lasts that is asked for without saying how long. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub default_expiry: Duration,
+    /// The longest that a token of the API may last. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub max_expiry: Duration,
+    /// Who is asked where `auth.publish` or `auth.play` is `http`, with a POST; `off` for nobody.
+    #[serde(with = "AsText::<Option<HttpUrl>>")]
+    #[schemars(extend("x-live" = true))]
+    pub http_url: Option<HttpUrl>,
+    /// How long `auth.http-url` may take to answer; after that the answer is no. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub http_timeout: Duration,
+}
+
+/// Settings of durable state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Data {
+    /// Folder for small state that survives a restart: the generated secret, used tokens. Made when needed, for the server's user alone. Relative to the folder the server was started in.
+    pub dir: PathBuf,
 }
 
 /// Settings of recordings.
@@ -228,6 +280,37 @@ impl Default for Publish {
 impl Default for Play {
     fn default() -> Self {
         Self { wait: true, linger: Linger::Auto }
+    }
+}
+
+impl Auth {
+    /// What `action` takes.
+    pub fn mode(&self, action: Action) -> AuthMode {
+        match action {
+            Action::Publish => self.publish,
+            Action::Play => self.play,
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            publish: AuthMode::Open,
+            play: AuthMode::Open,
+            secret: SigningSecret::default(),
+            jwks_url: None,
+            default_expiry: Duration::from_secs(3600),
+            max_expiry: Duration::from_secs(24 * 3600),
+            http_url: None,
+            http_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: "./data".into() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::Url;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -19,6 +20,11 @@ pub struct Secret(String);
 impl Secret {
     /// What is shown instead of a secret.
     pub const MASK: &str = "***";
+
+    /// The secret `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
 
     /// The secret itself, to compare with or to sign with.
     pub fn reveal(&self) -> &str {
@@ -48,6 +54,67 @@ impl Textual for Option<Secret> {
 
     fn to_text(&self) -> String {
         self.as_ref().map_or_else(|| OFF.to_owned(), |secret| secret.reveal().to_owned())
+    }
+}
+
+/// Who may publish or play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum AuthMode {
+    /// Everybody, or with `rtmp.users` everybody who logs in.
+    #[default]
+    Open,
+    /// Who has a token, or logs in.
+    Token,
+    /// Whom `auth.http-url` lets in.
+    Http,
+}
+
+/// What signs tokens: a given secret, or nothing for one that the server makes itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SigningSecret(pub Option<Secret>);
+
+impl Textual for SigningSecret {
+    const EXPECTED: &'static str = "a text, or `auto`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "" => None,
+            "auto" => Some(Self(None)),
+            secret => Some(Self(Some(Secret(secret.to_owned())))),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        self.0.as_ref().map_or("auto", Secret::reveal).to_owned()
+    }
+}
+
+/// An address of another server: `http://` or `https://`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl(Url);
+
+impl HttpUrl {
+    /// The address.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl Textual for Option<HttpUrl> {
+    const EXPECTED: &'static str = "an address such as `https://auth.example.com/hook`, or `off`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == OFF {
+            return Some(None);
+        }
+        let url = Url::parse(text).ok()?;
+        (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(Some(HttpUrl(url)))
+    }
+
+    fn to_text(&self) -> String {
+        self.as_ref().map_or_else(|| OFF.to_owned(), |url| url.0.to_string())
     }
 }
 
@@ -242,6 +309,25 @@ mod tests {
         assert!(!filter.matches(other, Some("vod/film2")));
         assert!(TraceFilter::default().matches(other, None));
         assert!(TraceFilter::from_text("all,live").is_none());
+    }
+
+    #[test]
+    fn an_address_of_another_server_is_http() {
+        for text in ["off", "http://127.0.0.1:9000/", "https://auth.example.com/hook?a=b"] {
+            assert_eq!(Option::<HttpUrl>::from_text(text).map(|url| url.to_text()).as_deref(), Some(text));
+        }
+        for text in ["", "auth.example.com", "ftp://a/", "file:///etc/passwd", "http://"] {
+            assert_eq!(Option::<HttpUrl>::from_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_signing_secret_is_given_or_made() {
+        assert_eq!(SigningSecret::from_text("auto"), Some(SigningSecret(None)));
+        assert_eq!(SigningSecret::from_text(""), None);
+        let given = SigningSecret::from_text("hunter2").expect("a secret");
+        assert_eq!(given.to_text(), "hunter2");
+        assert!(!format!("{given:?}").contains("hunter2"));
     }
 
     #[test]

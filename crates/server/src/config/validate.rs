@@ -6,6 +6,7 @@ use std::path::Path;
 use bytesize::ByteSize;
 
 use super::settings::Settings;
+use super::types::AuthMode;
 use crate::tls;
 
 /// A message longer than this cannot be told: its length field has 24 bits (RTMP §5.3.1.2.1).
@@ -13,6 +14,9 @@ const MAX_MESSAGE_SIZE: ByteSize = ByteSize::mib(16);
 
 /// A `connect` command with long URLs must fit.
 const MIN_MESSAGE_SIZE: ByteSize = ByteSize::kib(4);
+
+/// A secret for HS256 should have as many bytes as the hash (RFC 7518, section 3.2).
+const GOOD_SECRET: usize = 32;
 
 /// Mistakes as they are found: the key they are reported at and the sentence.
 type Mistakes = Vec<(&'static str, String)>;
@@ -24,6 +28,8 @@ impl Settings {
         self.validate_listeners(&mut mistakes);
         self.validate_tls(&mut mistakes);
         self.validate_limits(&mut mistakes);
+        self.validate_auth(&mut mistakes);
+        validate_folder("data.dir", &self.data.dir, &mut mistakes);
         validate_folder("record.dir", &self.record.dir, &mut mistakes);
         if let Some(dir) = &self.log.trace_dir {
             validate_folder("log.trace-dir", dir, &mut mistakes);
@@ -37,9 +43,19 @@ impl Settings {
         let open = |addr: &&SocketAddr| !addr.ip().to_canonical().is_loopback();
         if let Some(addr) = self.rtmp.addr.iter().chain(&self.rtmps.addr).find(open)
             && self.rtmp.users.is_empty()
+            && self.auth.publish == AuthMode::Open
+        {
+            let what = if self.auth.play == AuthMode::Open { "publish and play" } else { "publish" };
+            warnings.push(format!(
+                "everybody who can reach {addr} may {what} (`auth.publish = \"open\"`); set `auth.publish` to ask for \
+                 tokens, or `rtmp.users` to ask for passwords"
+            ));
+        }
+        if let Some(secret) = &self.auth.secret.0
+            && secret.reveal().len() < GOOD_SECRET
         {
             warnings.push(format!(
-                "everybody who can reach {addr} may publish and play; set `rtmp.users` to ask for passwords"
+                "`auth.secret` is short: who has a token can guess it offline; take {GOOD_SECRET} random bytes or more"
             ));
         }
         warnings
@@ -80,6 +96,27 @@ impl Settings {
                     mistakes.push((key, format!("`{key}` needs `tls.cert` and `tls.key`")));
                 }
             }
+        }
+    }
+
+    fn validate_auth(&self, mistakes: &mut Mistakes) {
+        let auth = &self.auth;
+        for (key, mode) in [("auth.publish", auth.publish), ("auth.play", auth.play)] {
+            if mode == AuthMode::Http && auth.http_url.is_none() {
+                mistakes.push((key, format!("`{key}` is `http` and needs `auth.http-url`")));
+            }
+        }
+        let times = [
+            ("auth.default-expiry", auth.default_expiry),
+            ("auth.max-expiry", auth.max_expiry),
+            ("auth.http-timeout", auth.http_timeout),
+        ];
+        for (key, _) in times.iter().filter(|(_, time)| time.as_millis() == 0) {
+            mistakes.push((key, format!("`{key}` must be longer than nothing")));
+        }
+        if auth.default_expiry > auth.max_expiry {
+            let message = "`auth.default-expiry` must not be longer than `auth.max-expiry`";
+            mistakes.push(("auth.default-expiry", message.to_owned()));
         }
     }
 
@@ -170,5 +207,16 @@ mod tests {
         let users = serde_json::from_value(serde_json::json!({"ann": "x"}));
         settings.rtmp.users = users.expect("a map");
         assert!(settings.warnings().is_empty());
+        settings.rtmp.users.clear();
+        settings.auth.publish = AuthMode::Token;
+        assert!(settings.warnings().is_empty());
+    }
+
+    #[test]
+    fn admission_has_what_it_needs() {
+        assert_eq!(mistakes(|s| s.auth.play = AuthMode::Http), ["auth.play"]);
+        assert_eq!(mistakes(|s| s.auth.http_timeout = std::time::Duration::ZERO), ["auth.http-timeout"]);
+        let longer = |s: &mut Settings| s.auth.default_expiry = s.auth.max_expiry * 2;
+        assert_eq!(mistakes(longer), ["auth.default-expiry"]);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use flumen_hub::{CloseReason, InvalidKey, PublishError, PublishRequest, SubscribeEnd, SubscribeError};
+use flumen_hub::{CloseReason, InvalidKey, PublishError, StreamKey, SubscribeEnd, SubscribeError};
 use flumen_media::flv::Dialect;
 use flumen_rtmp::proto::{
     ChunkLimits, ConnectRequest, Limits, MediaType, MessageStreamId, PlayRequest,
@@ -21,6 +21,7 @@ use super::Server;
 use super::admission::{Target, resolve};
 use super::from_hub::Egress;
 use super::to_hub::Ingest;
+use crate::auth::{Action, Decision, Denied, Protocol, PublishRefusal, Request as AuthRequest, Shown};
 use crate::gate::Pass;
 
 /// How often a connection is looked after: silence, chunk size, pings.
@@ -118,9 +119,10 @@ async fn admit(
     request: &ConnectRequest,
     pass: &Pass,
 ) -> Result<Option<Option<String>>, Error> {
+    // Without the query, which may hold a token.
+    let app = StreamAddress::resolve(&request.tc_url, &request.app, "").key();
     debug!(
-        // Without the query, which may hold a token.
-        app = excerpt(&StreamAddress::resolve(&request.tc_url, &request.app, "").key()),
+        app = (!server.app.auth.hides_keys(Action::Publish)).then(|| excerpt(&app)),
         client = excerpt(&request.flash_ver),
         enhanced = request.capabilities.is_enhanced(),
         "connect"
@@ -128,7 +130,7 @@ async fn admit(
     let remote = connection.remote_addr().ip();
     let user = match pass.refusal() {
         Some(refused) => Err(refused.0.clone()),
-        None => server.log_in(request, remote).map_err(|refused| refused.0),
+        None => server.log_in(request, remote).await.map_err(|refused| refused.0),
     };
     let (session, output) = connection.session();
     match user {
@@ -209,7 +211,7 @@ impl Client {
     async fn on_event(&mut self, event: ServerEvent) -> Result<Option<Ending>, Error> {
         match event {
             ServerEvent::Publish(request) => return self.publish(request).await,
-            ServerEvent::Play(request) => return self.play(request),
+            ServerEvent::Play(request) => return self.play(request).await,
             ServerEvent::Media(media) => {
                 if let Some(stream) = self.publishing.iter_mut().find(|known| known.id == media.stream) {
                     return Ok(stream.ingest.push(media).err().map(Ending::Unpublished));
@@ -252,19 +254,16 @@ impl Client {
     }
 
     async fn publish(&mut self, request: Publishing) -> Result<Option<Ending>, Error> {
-        let Target { key, credential, .. } = match resolve(&self.request, self.user.as_deref(), &request.name)
-        {
+        let Target { key, shown, .. } = match resolve(&self.request, self.user.as_deref(), &request.name) {
             Ok(resolved) => resolved,
             Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PUBLISH_BAD_NAME)),
         };
-        Span::current().record("stream_key", key.as_str());
-        self.decide_trace(key.as_str());
-        let asked = PublishRequest {
-            credential,
-            protocol: "rtmp",
-            peer: self.connection.remote_addr().to_string().into(),
+        let decision = match self.decide(Action::Publish, &key, &shown).await {
+            Ok(decision) => decision,
+            Err(denied) => return self.refuse(request.stream, (Status::PUBLISH_DENIED, denied.to_string())),
         };
-        let publisher = match self.server.hub.publish(&key, asked).await {
+        let peer = self.connection.remote_addr().to_string().into();
+        let publisher = match decision.publish(&self.server.hub, Protocol::Rtmp.label(), peer).await {
             Ok(publisher) => publisher,
             Err(error) => return self.refuse(request.stream, publish_refusal(error)),
         };
@@ -277,24 +276,29 @@ impl Client {
         Ok(None)
     }
 
-    fn play(&mut self, request: PlayRequest) -> Result<Option<Ending>, Error> {
-        let Target { key, all_tracks, .. } = match resolve(&self.request, self.user.as_deref(), &request.name)
-        {
-            Ok(resolved) => resolved,
-            Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PLAY_FAILED)),
+    async fn play(&mut self, request: PlayRequest) -> Result<Option<Ending>, Error> {
+        let Target { key, shown, all_tracks } =
+            match resolve(&self.request, self.user.as_deref(), &request.name) {
+                Ok(resolved) => resolved,
+                Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PLAY_FAILED)),
+            };
+        let decision = match self.decide(Action::Play, &key, &shown).await {
+            Ok(decision) => decision,
+            Err(denied) => return self.refuse(request.stream, (Status::PLAY_FAILED, denied.to_string())),
         };
-        Span::current().record("stream_key", key.as_str());
-        self.decide_trace(key.as_str());
         let settings = self.server.settings();
         let capabilities = &self.request.capabilities;
         let dialect = Dialect {
             multitrack: capabilities.multitrack() || all_tracks,
             nanos: capabilities.timestamp_nano_offset(),
         };
-        let player = Egress::new(&self.server.hub, &key, request.stream, dialect, &settings.play);
+        let player = Egress::new(&self.server.hub, &decision.key, request.stream, dialect, &settings.play);
         let mut player = match player {
             Ok(player) => player,
-            Err(error) => return self.refuse(request.stream, play_refusal(error)),
+            Err(error) => {
+                decision.give_back().await;
+                return self.refuse(request.stream, play_refusal(error));
+            }
         };
         let (session, output) = self.connection.session();
         session.accept_play(request.stream, output)?;
@@ -305,6 +309,24 @@ impl Client {
         self.playing.push(player);
         info!(client = excerpt(&self.request.flash_ver), "playing");
         Ok(None)
+    }
+
+    /// Asks whether the client may do `action` with `key`. Meanwhile nothing more is read from it: what it sends already is
+    /// part of the stream if the answer is yes, and forgotten if it is no.
+    async fn decide(&mut self, action: Action, key: &StreamKey, shown: &Shown) -> Result<Decision, Denied> {
+        let auth = &self.server.app.auth;
+        let is_hidden = auth.hides_keys(action);
+        if !is_hidden {
+            Span::current().record("stream_key", key.as_str());
+        }
+        let remote = self.connection.remote_addr().ip();
+        let decision =
+            auth.decide(AuthRequest { action, key, shown, remote, protocol: Protocol::Rtmp }).await?;
+        if is_hidden {
+            Span::current().record("stream_key", decision.key.as_str());
+        }
+        self.decide_trace(decision.key.as_str());
+        Ok(decision)
     }
 
     fn player(&mut self, stream: MessageStreamId) -> Option<&mut Egress> {
@@ -446,12 +468,14 @@ fn name_refusal(error: InvalidKey, status: Status) -> (Status, String) {
     (status, error.to_string())
 }
 
-fn publish_refusal(error: PublishError) -> (Status, String) {
-    let status = match error {
-        PublishError::AlreadyPublished | PublishError::Banned { .. } => Status::PUBLISH_BAD_NAME,
-        PublishError::TooManyStreams { .. } | PublishError::ShuttingDown => Status::PUBLISH_DENIED,
+fn publish_refusal(refusal: PublishRefusal) -> (Status, String) {
+    let status = match refusal {
+        PublishRefusal::Hub(PublishError::AlreadyPublished | PublishError::Banned { .. }) => {
+            Status::PUBLISH_BAD_NAME
+        }
+        PublishRefusal::Hub(_) | PublishRefusal::Denied(_) => Status::PUBLISH_DENIED,
     };
-    (status, error.to_string())
+    (status, refusal.to_string())
 }
 
 fn play_refusal(error: SubscribeError) -> (Status, String) {

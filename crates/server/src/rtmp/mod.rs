@@ -24,7 +24,7 @@ use self::trace::TraceTap;
 use crate::app::App;
 use crate::config::Settings;
 use crate::encodings::Hub;
-use crate::gate::{Refused, counted};
+use crate::gate::Refused;
 use crate::shutdown::Shutdown;
 
 /// How long to wait when the system cannot accept, most likely because too many files are open.
@@ -118,13 +118,9 @@ impl Server {
         self.settings.borrow().clone()
     }
 
-    fn log_in(&self, request: &ConnectRequest, remote: IpAddr) -> Result<Option<String>, Refused> {
-        let mut random = [0; _];
-        if getrandom::fill(&mut random).is_err() {
-            return Err(Refused("the server cannot make a challenge now: try again later".to_owned()));
-        }
-        let uptime = self.app.started.elapsed();
-        self.logins.admit(&self.settings().rtmp, request, counted(remote), uptime, random)
+    async fn log_in(&self, request: &ConnectRequest, remote: IpAddr) -> Result<Option<String>, Refused> {
+        let settings = self.settings();
+        self.logins.admit(&self.app.auth, &settings, request, remote, self.app.started.elapsed()).await
     }
 
     /// A trace of a connection from `remote`, if traces are on.
