@@ -73,20 +73,15 @@ impl FromStr for Scope {
     type Err = InvalidKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        let prefix = text.strip_suffix('*');
-        let text =
-            if text.contains('/') || prefix == Some("") { text.to_owned() } else { format!("live/{text}") };
-        // What stands before the `*` must be the beginning of a key: it is one if letters follow that no rule is about.
-        let sample = match prefix {
-            None => text.clone(),
-            Some("") => "live/x".to_owned(),
-            Some(_) => {
-                let prefix = text.trim_end_matches('*');
-                if prefix.contains('/') { format!("{prefix}x") } else { format!("{prefix}x/x") }
-            }
-        };
+        let (stem, star) = text.strip_suffix('*').map_or((text, ""), |stem| (stem, "*"));
+        if (stem, star) == ("", "*") {
+            return Ok(Self(text.to_owned()));
+        }
+        let stem = if stem.contains('/') { stem.to_owned() } else { format!("live/{stem}") };
+        // What stands before a `*` is the beginning of a key: it becomes one with a letter more.
+        let sample = if star.is_empty() { stem.clone() } else { format!("{stem}x") };
         sample.parse::<StreamKey>()?;
-        Ok(Self(text))
+        Ok(Self(stem + star))
     }
 }
 
@@ -196,7 +191,8 @@ pub(super) fn verify(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Re
     validation.validate_nbf = false;
     // Who the token was made for beside us says nothing about the stream.
     validation.validate_aud = false;
-    validation.set_required_spec_claims(&["exp", "sub"]);
+    // What is required is what `Claims` cannot do without.
+    validation.set_required_spec_claims::<&str>(&[]);
     let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|_| Denied::Wrong)?.claims;
     if claims.once && claims.jti.is_empty() { Err(Denied::Wrong) } else { Ok(claims) }
 }

@@ -11,6 +11,7 @@ mod publish;
 mod serve;
 mod settings;
 mod timeline;
+mod token;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -57,6 +58,8 @@ enum Command {
     Probe(probe::Args),
     /// Put load on an RTMP server and measure it
     Bench(bench::Args),
+    /// Make and inspect tokens for publishing and playing
+    Token(token::Args),
     /// Show, check or describe the settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -72,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Cli { command: Command::Play(arguments) }) => client::run(play::run(arguments)),
         Ok(Cli { command: Command::Probe(arguments) }) => client::run(probe::run(arguments)),
         Ok(Cli { command: Command::Bench(arguments) }) => bench::run(arguments),
+        Ok(Cli { command: Command::Token(arguments) }) => token::run(arguments),
         Ok(Cli { command: Command::Config(arguments) }) => config::run(arguments),
         Ok(Cli { command: Command::Completions(arguments) }) => completions::run(arguments),
         Err(error) => return usage(&error),

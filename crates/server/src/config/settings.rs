@@ -11,12 +11,11 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Action;
-
 use super::text::AsText;
 use super::types::{
     AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret, TraceFilter,
 };
+use crate::auth::Action;
 
 /// All settings of the server.
 ///
