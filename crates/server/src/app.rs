@@ -1,8 +1,10 @@
 //! What the parts of the server share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -29,6 +31,7 @@ pub struct App {
     /// Counts the connections of all protocols.
     pub(crate) gate: Arc<Gate>,
     connections: AtomicU64,
+    rtmp_addresses: Mutex<Vec<(&'static str, SocketAddr)>>,
 }
 
 impl App {
@@ -43,12 +46,23 @@ impl App {
             started: Instant::now(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),
+            rtmp_addresses: Mutex::default(),
         })
     }
 
     /// The settings that hold now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.borrow().clone()
+    }
+
+    /// Notes that `proto`, `rtmp` or `rtmps`, is spoken at `address`.
+    pub(crate) fn note_rtmp_address(&self, proto: &'static str, address: SocketAddr) {
+        self.rtmp_addresses.lock().push((proto, address));
+    }
+
+    /// Where RTMP is spoken, and how.
+    pub(crate) fn rtmp_addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.rtmp_addresses.lock().clone()
     }
 
     /// The number of the next connection, from 1: `conn_id` in the log.

@@ -1,6 +1,9 @@
 //! Why somebody may not publish or play, and what each protocol says about it.
 
+use axum::http::StatusCode;
+
 use super::Action;
+use crate::http::Problem;
 
 /// A decision against somebody. `Display` is the reason that the client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +52,7 @@ pub enum Denied {
 impl Denied {
     /// The HTTP status that says it: 401 where something else shown may help, 403 where it is certain who asks and the
     /// answer is no.
-    pub fn http_status(self) -> u16 {
+    pub fn http_status(self) -> StatusCode {
         match self {
             Self::Missing
             | Self::LoginMissing
@@ -57,21 +60,19 @@ impl Denied {
             | Self::WrongLogin
             | Self::Expired
             | Self::TooEarly
-            | Self::Used => 401,
-            Self::OtherStream | Self::OtherAction { .. } | Self::Refused => 403,
-            Self::TooManyAttempts => 429,
-            Self::Unavailable => 503,
+            | Self::Used => StatusCode::UNAUTHORIZED,
+            Self::OtherStream | Self::OtherAction { .. } | Self::Refused => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// What a 401 has to say in `WWW-Authenticate` (RFC 9110, section 11.6.1).
-    pub fn challenge(self) -> Option<&'static str> {
+    /// What a 401 says in `WWW-Authenticate` (RFC 9110, section 11.6.1; RFC 6750, section 3.1).
+    fn challenge(self) -> &'static str {
         match self {
-            Self::LoginMissing | Self::WrongLogin => Some(r#"Basic realm="flumen", charset="UTF-8""#),
-            Self::Missing => Some("Bearer"),
-            // RFC 6750, section 3.1.
-            denied if denied.http_status() == 401 => Some(r#"Bearer error="invalid_token""#),
-            _ => None,
+            Self::LoginMissing | Self::WrongLogin => r#"Basic realm="flumen", charset="UTF-8""#,
+            Self::Missing => "Bearer",
+            _ => r#"Bearer error="invalid_token""#,
         }
     }
 
@@ -93,5 +94,14 @@ impl Denied {
     /// Whether it may have been a guess, so that many of them are too many.
     pub(super) fn is_a_guess(self) -> bool {
         matches!(self, Self::Wrong | Self::WrongLogin | Self::Refused)
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied.http_status() {
+            StatusCode::UNAUTHORIZED => Self::unauthorized(denied.challenge(), denied.to_string()),
+            status => Self::new(status, denied.to_string()),
+        }
     }
 }

@@ -18,6 +18,7 @@ mod decision;
 mod denied;
 mod jwks;
 mod outbound;
+pub(crate) mod routes;
 mod secret;
 mod shown;
 mod token;

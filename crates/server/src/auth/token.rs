@@ -19,7 +19,9 @@ pub(super) const MAX_LEN: usize = 4096;
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// What somebody wants to do with a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Publish it.

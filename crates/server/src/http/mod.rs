@@ -26,7 +26,7 @@ pub use self::problem::Problem;
 use crate::app::App;
 
 /// Routes that find what they need in the [`App`].
-type Routes = OpenApiRouter<Arc<App>>;
+pub(crate) type Routes = OpenApiRouter<Arc<App>>;
 
 /// Everything that is answered over HTTP.
 pub fn router(app: Arc<App>) -> Router {

@@ -76,6 +76,7 @@ impl Server {
             listener = listener.with_tls(tls);
         }
         let bound = listener.local_addr()?;
+        self.app.note_rtmp_address(proto, bound);
         info!(proto, addr = %bound, "listening");
         let server = self.clone();
         self.shutdown.spawn(async move { server.accept(listener, proto).await });

@@ -2,6 +2,7 @@
 //!
 //! One test binary for all of it, because every binary links the whole server.
 
+mod auth;
 mod bench;
 mod command_line;
 mod demo;

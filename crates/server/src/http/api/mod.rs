@@ -5,6 +5,7 @@ pub(super) mod docs;
 use utoipa::OpenApi;
 
 use super::Routes;
+use crate::auth;
 
 /// What is told about the API as a whole.
 #[derive(OpenApi)]
@@ -21,5 +22,5 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 
 /// All of `/api/v1`, below that prefix.
 pub(super) fn routes() -> Routes {
-    Routes::new()
+    Routes::new().merge(auth::routes::routes())
 }
