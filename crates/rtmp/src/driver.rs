@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use crate::stream::Stream;
+use crate::tcp_info::Traffic;
 use crate::{Direction, Error, Tap};
 
 /// Room made for one read. A chunk of the usual sizes fits; more would sit unused in ten thousand idle connections.
@@ -222,6 +223,11 @@ impl<S: Session> Driver<S> {
 
     pub(crate) fn uptime(&self) -> Duration {
         self.epoch.elapsed()
+    }
+
+    /// How much the connection has carried; `None` where the system does not tell.
+    pub(crate) fn traffic(&self) -> Option<Traffic> {
+        crate::tcp_info::traffic(self.stream.tcp())
     }
 
     /// Looks at the path, at most every [`PATH_SAMPLE_INTERVAL`]; the chunk size to change to, if it should change.

@@ -21,6 +21,7 @@ pub use error::Error;
 pub use flumen_rtmp_proto as proto;
 pub use server::{Connection, Incoming, Listener};
 pub use stream::SocketOptions;
+pub use tcp_info::Traffic;
 
 /// Which way bytes went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

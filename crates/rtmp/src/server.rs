@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::driver::{Driver, Progress};
 use crate::stream::{SocketOptions, Stream};
-use crate::{Error, Tap};
+use crate::{Error, Tap, Traffic};
 
 /// Waits for RTMP or RTMPS connections on one address.
 pub struct Listener {
@@ -174,6 +174,11 @@ impl Connection {
     /// How long the connection exists.
     pub fn uptime(&self) -> Duration {
         self.driver.uptime()
+    }
+
+    /// How much the connection has carried, as the system counts it; `None` where it does not. A system call.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.driver.traffic()
     }
 
     /// Looks at the path to the client now and then, and announces another chunk size when one would suit it better:

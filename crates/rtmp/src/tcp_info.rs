@@ -7,13 +7,39 @@
 use flumen_rtmp_proto::PathSample;
 use tokio::net::TcpStream;
 
+/// How much a TCP connection has carried, both directions, as the kernel counts it: the bytes inside TCP, TLS included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes from the peer.
+    pub received: u64,
+    /// Bytes to the peer, each counted once however often it was sent.
+    pub sent: u64,
+}
+
 /// The state of the path behind `stream`; `None` where the system does not tell.
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
 pub(crate) fn sample(stream: &TcpStream) -> Option<PathSample> {
+    let info = query(stream)?;
+    Some(PathSample {
+        rtt: std::time::Duration::from_micros(u64::from(info.tcpi_rtt)),
+        delivery_rate: info.tcpi_delivery_rate,
+        unsent: u64::from(info.tcpi_notsent_bytes),
+    })
+}
+
+/// What `stream` has carried; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn traffic(stream: &TcpStream) -> Option<Traffic> {
+    let info = query(stream)?;
+    let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
+    Some(Traffic { received: info.tcpi_bytes_received, sent })
+}
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn query(stream: &TcpStream) -> Option<libc::tcp_info> {
     use std::mem::{MaybeUninit, size_of};
     use std::os::fd::AsRawFd;
-    use std::time::Duration;
 
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -28,16 +54,8 @@ pub(crate) fn sample(stream: &TcpStream) -> Option<PathSample> {
             &mut len,
         )
     };
-    if status != 0 {
-        return None;
-    }
     // SAFETY: `tcp_info` is plain integers, for which zeros are valid; an older kernel fills only the front.
-    let info = unsafe { info.assume_init() };
-    Some(PathSample {
-        rtt: Duration::from_micros(u64::from(info.tcpi_rtt)),
-        delivery_rate: info.tcpi_delivery_rate,
-        unsent: u64::from(info.tcpi_notsent_bytes),
-    })
+    (status == 0).then(|| unsafe { info.assume_init() })
 }
 
 /// The state of the path behind `stream`; `None` where the system does not tell.
@@ -46,9 +64,30 @@ pub(crate) fn sample(_stream: &TcpStream) -> Option<PathSample> {
     None
 }
 
+/// What `stream` has carried; `None` where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn traffic(_stream: &TcpStream) -> Option<Traffic> {
+    None
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn the_kernel_counts_bytes() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut client, (mut server, _)) = (client.expect("connected"), server.expect("accepted"));
+        client.write_all(&[0; 1000]).await.expect("written");
+        server.read_exact(&mut [0; 1000]).await.expect("read");
+        let traffic = super::traffic(&server).expect("TCP_INFO");
+        assert_eq!(traffic, super::Traffic { received: 1000, sent: 0 });
+        assert_eq!(super::traffic(&client).expect("TCP_INFO").sent, 1000);
+    }
 
     #[tokio::test]
     async fn the_kernel_tells_about_a_loopback_path() {

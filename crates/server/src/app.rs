@@ -9,9 +9,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::Auth;
+use crate::clients::Clients;
 use crate::config::Settings;
 use crate::encodings::Hub;
+use crate::events::Events;
 use crate::gate::Gate;
+use crate::rates::Rates;
+use crate::record::Recordings;
 use crate::shutdown::Shutdown;
 use crate::store::RedbStore;
 
@@ -28,6 +32,14 @@ pub struct App {
     pub shutdown: Shutdown,
     /// When the server was started.
     pub started: Instant,
+    /// What happens.
+    pub events: Arc<Events>,
+    /// What is recorded.
+    pub recordings: Arc<Recordings>,
+    /// Who is connected.
+    pub(crate) clients: Arc<Clients>,
+    /// How fast the streams are.
+    pub(crate) rates: Rates,
     /// Counts the connections of all protocols.
     pub(crate) gate: Arc<Gate>,
     connections: AtomicU64,
@@ -38,12 +50,17 @@ impl App {
     /// What there is before anything listens.
     pub fn new(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Self> {
         let store = RedbStore::new(&settings.borrow().data.dir);
+        let events = Arc::new(Events::default());
         Arc::new(Self {
             hub,
             auth: Auth::new(settings.clone(), Arc::new(store)),
             settings,
             shutdown,
             started: Instant::now(),
+            clients: Clients::new(events.clone()),
+            recordings: Recordings::new(events.clone()),
+            events,
+            rates: Rates::default(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),
             rtmp_addresses: Mutex::default(),

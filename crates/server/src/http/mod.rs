@@ -46,7 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(Extension(Description::new(&description)))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::complete))
-        .layer(from_fn(observe::observe))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
 

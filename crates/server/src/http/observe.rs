@@ -1,8 +1,9 @@
 //! Every request: its id, and its line in the log.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -10,6 +11,8 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::Problem;
 use super::listener::Peer;
+use crate::app::App;
+use crate::auth::Action;
 
 /// Names a request in the log; a proxy may have given it one already.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,13 +26,11 @@ const LOGGED_PATH: usize = 256;
 /// An address that is longer than this is no address of ours: two names of 255 bytes, percent-encoded, and a token.
 const MAX_URI: usize = 8192;
 
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
-    // Never the query, which may hold a token.
-    let path = request.uri().path();
-    let path = path[..path.floor_char_boundary(LOGGED_PATH)].to_owned();
+    let path = loggable_path(&app, &request);
     let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
     async move {
         let mut response = match refusal(&request) {
@@ -42,6 +43,18 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+/// The path without its query, which may hold a token. Where a stream's name is its viewers' secret, the path to it is as
+/// well.
+fn loggable_path(app: &App, request: &Request) -> String {
+    const OURS: [&str; 5] = ["/api/", "/health", "/ready", "/metrics", "/assets/"];
+    let path = request.uri().path();
+    let is_ours = OURS.iter().any(|prefix| path.starts_with(prefix));
+    if !is_ours && (app.auth.hides_keys(Action::Play) || app.auth.hides_keys(Action::Publish)) {
+        return "(hidden)".to_owned();
+    }
+    path[..path.floor_char_boundary(LOGGED_PATH)].to_owned()
 }
 
 /// Why a request is not even looked at, if it is not.

@@ -3,8 +3,8 @@
 use axum::extract::Request;
 use axum::http::{Method, Uri};
 
-/// Where streams are.
-const STREAMS: &str = "/api/v1/streams/";
+/// What stands before a stream key.
+const PREFIXES: [&str; 2] = ["/api/v1/streams/", "/api/v1/bans/"];
 
 /// What can be done with a stream: the end of the path of a POST request, the longer first.
 const ACTIONS: [&str; 3] = ["/record/start", "/record/stop", "/stop"];
@@ -18,7 +18,8 @@ pub(super) fn join_stream_key<B>(request: &mut Request<B>) {
 }
 
 fn joined(method: &Method, uri: &Uri) -> Option<Uri> {
-    let rest = uri.path().strip_prefix(STREAMS)?;
+    let path = uri.path();
+    let (prefix, rest) = PREFIXES.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix)?)))?;
     let action =
         ACTIONS.into_iter().find(|action| method == Method::POST && rest.ends_with(action)).unwrap_or("");
     let key = &rest[..rest.len() - action.len()];
@@ -26,7 +27,7 @@ fn joined(method: &Method, uri: &Uri) -> Option<Uri> {
         return None;
     }
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    let path = format!("{STREAMS}{}{action}{query}", key.replace('/', "%2F"));
+    let path = format!("{prefix}{}{action}{query}", key.replace('/', "%2F"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(path.parse().ok()?);
     Uri::from_parts(parts).ok()
@@ -47,6 +48,7 @@ mod tests {
             (&post, "/api/v1/streams/a/b/record/start", Some("/api/v1/streams/a%2Fb/record/start")),
             (&post, "/api/v1/streams/test/record/stop", None),
             (&post, "/api/v1/streams/live%2Ftest/stop", None),
+            (&Method::DELETE, "/api/v1/bans/live/test", Some("/api/v1/bans/live%2Ftest")),
             (&get, "/api/v1/streams", None),
             (&get, "/api/v1/streams/test", None),
             (&get, "/live/test/index.m3u8", None),

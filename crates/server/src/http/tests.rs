@@ -50,6 +50,7 @@ async fn every_error_is_a_problem_document() {
         (Request::get("/nowhere"), 404),
         (Request::get("/api/v1/nowhere"), 404),
         (Request::post("/health"), 405),
+        (Request::get("/api/v1/streams"), 403),
         (Request::get(long.as_str()), 414),
     ] {
         let response = answer(&app, request).await;
@@ -89,7 +90,7 @@ async fn a_request_keeps_the_id_that_a_proxy_gave_it() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_may_play() {
+async fn pages_of_other_origins_may_play_and_not_administrate() {
     let app = app();
     let allowed = async |request: axum::http::request::Builder| {
         let response = answer(&app, request.header("origin", "https://page.example")).await;
@@ -100,4 +101,5 @@ async fn pages_of_other_origins_may_play() {
         let preflight = Request::options(path).header("access-control-request-method", "GET");
         assert_eq!(allowed(preflight).await.expect("allowed"), "*");
     }
+    assert_eq!(allowed(Request::get("/api/v1/streams")).await, None);
 }

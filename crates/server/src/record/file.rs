@@ -64,6 +64,11 @@ impl RecordingFile {
         &self.path
     }
 
+    /// The file's name: the recording's id. ASCII, because [`file_name`] made it.
+    pub(super) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// When the file was made.
     pub(super) fn begun(&self) -> Instant {
         self.begun

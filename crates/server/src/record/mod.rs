@@ -1,4 +1,4 @@
-//! Recordings: while `record.all` is on, every publication goes into an FLV file of its own.
+//! Recordings: while `record.all` is on, or where the API asks for it, a publication goes into an FLV file of its own.
 //!
 //! A task per publication reads the log as any other reader does and writes what has come a few times a second, in one
 //! go. It keeps no queue: what a slow disk has not taken yet waits in the log, and what leaves the log is left out and
@@ -10,20 +10,24 @@ mod name;
 mod repair;
 mod task;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flumen_hub::{StreamEvent, StreamEvents, StreamId, StreamKey};
+use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{Instrument, info_span, warn};
 
+pub(crate) use self::name::{is_recording, parts};
 use self::repair::Repairs;
 use self::task::Task;
+use crate::app::App;
 use crate::config::Settings;
-use crate::encodings::Hub;
-use crate::shutdown::Shutdown;
+use crate::events::{Events, Happening};
 
 /// What recordings have done since the start.
 #[derive(Debug, Default)]
@@ -62,27 +66,79 @@ impl Counters {
     }
 }
 
-/// Records what is published in `hub`, as the settings say, until the hub is closed. Repairs first what a crash has left
+/// What is recorded and what shall be, for those who ask and those who command.
+#[derive(Debug)]
+pub struct Recordings {
+    /// What recordings have done.
+    pub counters: Counters,
+    /// The publications that somebody has decided about; the settings decide about the others.
+    wishes: watch::Sender<HashMap<StreamId, bool>>,
+    /// The files being written, by name.
+    active: Mutex<HashMap<String, Active>>,
+    events: Arc<Events>,
+}
+
+/// A file being written.
+#[derive(Clone, Debug)]
+pub(crate) struct Active {
+    pub(crate) stream: StreamKey,
+    pub(crate) begun: Instant,
+}
+
+impl Recordings {
+    /// Nothing is recorded yet.
+    pub(crate) fn new(events: Arc<Events>) -> Arc<Self> {
+        let (wishes, active) = (watch::Sender::default(), Mutex::default());
+        Arc::new(Self { counters: Counters::default(), wishes, active, events })
+    }
+
+    /// Decides that a publication is recorded, or not, whatever the settings say.
+    pub(crate) fn decide(&self, id: StreamId, record: bool) {
+        self.wishes.send_modify(|wishes| {
+            wishes.insert(id, record);
+        });
+    }
+
+    /// The file of this name, if it is being written.
+    pub(crate) fn active(&self, name: &str) -> Option<Active> {
+        self.active.lock().get(name).cloned()
+    }
+
+    fn forget(&self, id: StreamId) {
+        self.wishes.send_if_modified(|wishes| wishes.remove(&id).is_some());
+    }
+
+    fn begun(&self, name: String, stream: StreamKey) {
+        self.counters.active.fetch_add(1, Ordering::Relaxed);
+        let stream_key = stream.to_string();
+        self.active.lock().insert(name.clone(), Active { stream, begun: Instant::now() });
+        self.events.tell(Happening::RecordingStarted { stream_key, recording: name });
+    }
+
+    fn ended(&self, name: &str) {
+        self.counters.active.fetch_sub(1, Ordering::Relaxed);
+        self.active.lock().remove(name);
+    }
+}
+
+/// Records what is published, as the settings and the API say, until the hub is closed. Repairs first what a crash has left
 /// behind.
-pub fn start(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Counters> {
+pub fn start(app: Arc<App>) {
     outlive_the_file_size_limit();
-    let counters = Arc::new(Counters::default());
-    let repairs = Repairs::new(shutdown.clone());
-    repairs.start_with(settings.borrow().record.dir.clone());
+    let repairs = Repairs::new(app.shutdown.clone());
+    repairs.start_with(app.settings().record.dir.clone());
     let (ended, endings) = mpsc::unbounded_channel();
     let recorder = Recorder {
-        events: hub.watch_streams(),
-        hub,
-        settings,
-        shutdown,
+        events: app.hub.watch_streams(),
+        settings: app.settings.clone(),
+        wishes: app.recordings.wishes.subscribe(),
+        app,
         repairs,
-        counters: counters.clone(),
         running: HashSet::new(),
         ended,
         endings,
     };
     tokio::spawn(recorder.run());
-    counters
 }
 
 /// A file that reaches `ulimit -f` sends a signal, which ends a process that does not handle it. Handled, it leaves the
@@ -97,12 +153,11 @@ fn outlive_the_file_size_limit() {
 
 /// Gives every publication its task.
 struct Recorder {
-    hub: Hub,
+    app: Arc<App>,
     events: StreamEvents,
     settings: watch::Receiver<Arc<Settings>>,
-    shutdown: Shutdown,
+    wishes: watch::Receiver<HashMap<StreamId, bool>>,
     repairs: Repairs,
-    counters: Arc<Counters>,
     /// The publications that have a task.
     running: HashSet<StreamId>,
     /// What tasks tell when they end. There are never more messages than tasks.
@@ -117,6 +172,7 @@ impl Recorder {
             tokio::select! {
                 event = self.events.next() => match event {
                     Some(StreamEvent::Started { key, id }) => self.record(key, id),
+                    Some(StreamEvent::Ended { id, .. }) => self.app.recordings.forget(id),
                     Some(StreamEvent::Missed(_)) => self.record_all(),
                     Some(_) => {}
                     None => return,
@@ -128,16 +184,16 @@ impl Recorder {
                 }
                 // An error means that they stay as they are.
                 Ok(()) = self.settings.changed() => self.record_all(),
+                Ok(()) = self.wishes.changed() => self.record_all(),
             }
         }
     }
 
-    /// Records what is on air and not recorded.
+    /// Records what is on air, wanted and not recorded.
     fn record_all(&mut self) {
-        if !self.settings.borrow_and_update().record.all {
-            return;
-        }
-        for stream in self.hub.streams() {
+        self.settings.mark_unchanged();
+        self.wishes.mark_unchanged();
+        for stream in self.app.hub.streams() {
             if let Some(on_air) = stream.on_air {
                 self.record(stream.key, on_air.id);
             }
@@ -145,26 +201,49 @@ impl Recorder {
     }
 
     fn record(&mut self, key: StreamKey, id: StreamId) {
-        if !self.settings.borrow().record.all || !self.running.insert(id) {
+        let wanted = Wanted { id, settings: self.settings.clone(), wishes: self.wishes.clone() };
+        if !wanted.is_wanted() || !self.running.insert(id) {
             return;
         }
         let span = info_span!("recording", stream_key = %key);
-        let task = Task::new(
-            self.hub.clone(),
-            key,
-            id,
-            self.settings.clone(),
-            self.repairs.clone(),
-            self.counters.clone(),
-        );
+        let task = Task::new(self.app.clone(), key, id, wanted, self.repairs.clone());
         let goodbye = Goodbye { id, ended: self.ended.clone() };
-        self.shutdown.spawn(
+        self.app.shutdown.spawn(
             async move {
                 let _goodbye = goodbye;
                 task.run().await;
             }
             .instrument(span),
         );
+    }
+}
+
+/// Whether a publication shall be recorded, as that changes.
+#[derive(Clone)]
+struct Wanted {
+    id: StreamId,
+    settings: watch::Receiver<Arc<Settings>>,
+    wishes: watch::Receiver<HashMap<StreamId, bool>>,
+}
+
+impl Wanted {
+    fn is_wanted(&self) -> bool {
+        let wish = self.wishes.borrow().get(&self.id).copied();
+        wish.unwrap_or_else(|| self.settings.borrow().record.all)
+    }
+
+    /// Waits until it shall not be recorded any more.
+    async fn until_not(&mut self) {
+        while self.is_wanted() {
+            let changed = tokio::select! {
+                changed = self.settings.changed() => changed,
+                changed = self.wishes.changed() => changed,
+            };
+            if changed.is_err() {
+                // Nobody can change it any more.
+                pending().await
+            }
+        }
     }
 }
 

@@ -22,17 +22,23 @@ pub(super) fn file_name(key: &StreamKey, at: SystemTime, nth: u32) -> String {
 }
 
 /// Whether [`file_name`] makes such names.
-pub(super) fn is_recording(name: &str) -> bool {
-    let Some(stem) = name.strip_suffix(".flv") else { return false };
+pub(crate) fn is_recording(name: &str) -> bool {
+    parts(name).is_some()
+}
+
+/// The key, its slashes being underscores, and the beginning, `YYYYMMDD_HHMMSS`, in a name that [`file_name`] makes.
+pub(crate) fn parts(name: &str) -> Option<(&str, &str)> {
+    let stem = name.strip_suffix(".flv")?;
     let stem = match stem.rsplit_once('_') {
         Some((stem, nth)) if nth.len() < 6 && nth.bytes().all(|b| b.is_ascii_digit()) => stem,
         _ => stem,
     };
-    let Some(at) = stem.len().checked_sub(STAMP) else { return false };
     // A name that is no ASCII is none of ours.
-    stem.get(at..).is_some_and(|stamp| {
-        stamp.bytes().enumerate().all(|(i, b)| if i == 8 { b == b'_' } else { b.is_ascii_digit() })
-    })
+    let (key, stamp) = stem.split_at_checked(stem.len().checked_sub(STAMP)?)?;
+    let is_stamp =
+        stamp.bytes().enumerate().all(|(i, b)| if i == 8 { b == b'_' } else { b.is_ascii_digit() });
+    let is_key = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+    (is_stamp && is_key).then_some((key.strip_suffix('_').unwrap_or(key), stamp))
 }
 
 /// A time as `YYYYMMDD_HHMMSS`.
@@ -66,6 +72,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_tells_what_it_was_made_of() {
+        assert_eq!(parts("live_a_b_20240229_123456_2.flv"), Some(("live_a_b", "20240229_123456")));
+        assert_eq!(parts("live_a_20240229_123456.flv"), Some(("live_a", "20240229_123456")));
+    }
+
+    #[test]
     fn the_longest_key_makes_a_name_that_file_systems_take() {
         let key = format!("{}/{}", "a".repeat(StreamKey::MAX_LEN), "b".repeat(StreamKey::MAX_LEN));
         let name = file_name(&key.parse().expect("a key"), UNIX_EPOCH + LEAP_DAY, 99_999);
@@ -80,6 +92,7 @@ mod tests {
             "x_20240229_123456.mp4",
             "20240229-123456.flv",
             "é.flv",
+            "../live_test_20240229_123456.flv",
             ".flv",
         ] {
             assert!(!is_recording(name), "{name}");

@@ -1,6 +1,5 @@
 //! Records one publication from its beginning, or from when recording is switched on, to its end.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,16 +11,16 @@ use flumen_hub::{
 };
 use flumen_media::flv::Header;
 use flumen_media::{MediaKind, Timestamp, TrackId};
-use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
-use super::Counters;
+use super::Wanted;
 use super::cutter::{Cutter, Place};
 use super::file::{Finished, RecordingFile};
 use super::repair::Repairs;
-use crate::config::Settings;
-use crate::encodings::{Encodings, Hub};
+use crate::app::App;
+use crate::encodings::Encodings;
+use crate::events::Happening;
 
 /// How it reads: everything, from the first packet on, in no hurry.
 const OPTIONS: SubscribeOptions = SubscribeOptions {
@@ -41,12 +40,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// The recording of one publication.
 pub(super) struct Task {
-    hub: Hub,
+    app: Arc<App>,
     key: StreamKey,
     id: StreamId,
-    settings: watch::Receiver<Arc<Settings>>,
+    wanted: Wanted,
     repairs: Repairs,
-    counters: Arc<Counters>,
     cutter: Cutter,
     file: Option<RecordingFile>,
     failures: u32,
@@ -64,42 +62,33 @@ enum Failure {
 }
 
 impl Task {
-    pub(super) fn new(
-        hub: Hub,
-        key: StreamKey,
-        id: StreamId,
-        settings: watch::Receiver<Arc<Settings>>,
-        repairs: Repairs,
-        counters: Arc<Counters>,
-    ) -> Self {
-        let (cutter, file, failures) = (Cutter::default(), None, 0);
-        Self { hub, key, id, settings, repairs, counters, cutter, file, failures }
+    pub(super) fn new(app: Arc<App>, key: StreamKey, id: StreamId, wanted: Wanted, repairs: Repairs) -> Self {
+        Self { app, key, id, wanted, repairs, cutter: Cutter::default(), file: None, failures: 0 }
     }
 
     /// Records until the publication ends or recording is switched off, and tries again after failures.
     pub(super) async fn run(mut self) {
         while let Err(failure) = self.record().await {
             let pause = self.fail(&failure).await;
-            let mut settings = self.settings.clone();
             tokio::select! {
                 () = sleep(pause) => {}
-                () = switched_off(&mut settings) => return,
+                () = self.wanted.until_not() => return,
             }
         }
     }
 
     async fn record(&mut self) -> Result<(), Failure> {
-        let mut subscriber = match self.hub.subscribe(&self.key, OPTIONS) {
+        let mut subscriber = match self.app.hub.subscribe(&self.key, OPTIONS) {
             Ok(subscriber) => subscriber,
             Err(SubscribeError::NotFound | SubscribeError::ShuttingDown) => return Ok(()),
             Err(error) => return Err(Failure::Subscribe(error)),
         };
-        let mut settings = self.settings.clone();
+        let mut wanted = self.wanted.clone();
         let mut events = Vec::new();
         loop {
             let read = tokio::select! {
                 read = subscriber.next_batch(WRITE_BYTES, &mut events) => read,
-                () = switched_off(&mut settings) => return self.finish().await,
+                () = wanted.until_not() => return self.finish().await,
             };
             if let Err(end) = read {
                 return self.end(end).await;
@@ -140,7 +129,7 @@ impl Task {
                 Event::Packet(packet) => packets.push(packet),
                 Event::Skipped { packets, .. } => {
                     warn!(packets, "the disk is too slow: a part is missing from the recording");
-                    self.counters.skipped.fetch_add(packets, Ordering::Relaxed);
+                    self.app.recordings.counters.skipped.fetch_add(packets, Ordering::Relaxed);
                 }
                 Event::Started(_) | Event::Discontinuity | Event::Unpublished(_) => {}
             }
@@ -176,20 +165,20 @@ impl Task {
         // The first frame of each track is its earliest, but the tracks need not come in order.
         let media = coming().filter(|frame| frame.is_media() && frame.track.kind != MediaKind::Data);
         let origin = media.map(|frame| frame.dts).min().unwrap_or(Timestamp::ZERO);
-        let folder = self.settings.borrow().record.dir.clone();
+        let folder = self.app.settings().record.dir.clone();
         let metadata = metadata.map(|frame| frame.payload.clone());
         let mut file = RecordingFile::create(&folder, &self.key, origin, header, metadata.as_ref()).await?;
         self.cutter.configs().for_each(|config| file.push(config));
         info!(path = %file.path().display(), "recording");
+        self.app.recordings.begun(file.name(), self.key.clone());
         self.file = Some(file);
-        self.counters.active.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             let bytes = file.write().await?;
-            self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.app.recordings.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -208,8 +197,8 @@ impl Task {
 
     async fn finish_file(&mut self) -> io::Result<()> {
         let Some(file) = self.file.take() else { return Ok(()) };
-        self.counters.active.fetch_sub(1, Ordering::Relaxed);
-        let path = file.path().to_owned();
+        let (path, name) = (file.path().to_owned(), file.name());
+        self.app.recordings.ended(&name);
         let Finished { duration, bytes } = match file.finish().await {
             Ok(finished) => finished,
             Err(error) => {
@@ -217,17 +206,25 @@ impl Task {
                 return Err(error);
             }
         };
-        self.counters.finished.fetch_add(1, Ordering::Relaxed);
+        self.app.recordings.counters.finished.fetch_add(1, Ordering::Relaxed);
         info!(path = %path.display(), duration = duration.as_secs_f64(), bytes, "recorded");
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(0);
+        let stream_key = self.key.to_string();
+        self.app.events.tell(Happening::RecordingCompleted {
+            stream_key,
+            recording: name,
+            duration_ms,
+            bytes,
+        });
         Ok(())
     }
 
     /// Gives up the file after a failure, and says how long to wait before the next one.
     async fn fail(&mut self, failure: &Failure) -> Duration {
-        self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        self.app.recordings.counters.failed.fetch_add(1, Ordering::Relaxed);
         self.cutter.close();
         if let Some(file) = self.file.take() {
-            self.counters.active.fetch_sub(1, Ordering::Relaxed);
+            self.app.recordings.ended(&file.name());
             if file.begun().elapsed() > MAX_PAUSE {
                 self.failures = 0;
             }
@@ -236,6 +233,8 @@ impl Task {
         let pause = PAUSE.saturating_mul(1 << self.failures.min(8)).min(MAX_PAUSE);
         // An operator wants to know that it fails, not how often it is tried.
         if self.failures == 0 {
+            let (stream_key, reason) = (self.key.to_string(), failure.to_string());
+            self.app.events.tell(Happening::RecordingFailed { stream_key, reason });
             error!(error = %failure, "recording failed; it will be tried again, the stream goes on");
         } else {
             debug!(error = %failure, ?pause, "recording failed again");
@@ -252,13 +251,5 @@ impl Task {
         } else if let Err(error) = tokio::fs::remove_file(&path).await {
             debug!(%error, path = %path.display(), "an empty recording stays");
         }
-    }
-}
-
-/// Waits until recording is switched off.
-async fn switched_off(settings: &mut watch::Receiver<Arc<Settings>>) {
-    if settings.wait_for(|settings| !settings.record.all).await.is_err() {
-        // Nobody can change them any more.
-        pending().await
     }
 }

@@ -22,6 +22,7 @@ use super::admission::{Target, resolve};
 use super::from_hub::Egress;
 use super::to_hub::Ingest;
 use crate::auth::{Action, Decision, Denied, Protocol, PublishRefusal, Request as AuthRequest, Shown};
+use crate::clients::{Role, Ticket};
 use crate::gate::Pass;
 
 /// How often a connection is looked after: silence, chunk size, pings.
@@ -44,16 +45,19 @@ enum Ending {
     Shutdown,
     /// The publisher was closed from the other side.
     Unpublished(CloseReason),
+    /// Somebody ended it through the API.
+    Kicked,
     /// The player fell behind too often, or its stream cannot be read any more.
     Unplayed(SubscribeEnd),
 }
 
 /// Serves one connection to its end and says what became of it.
-pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass) {
+pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket) {
     info!("connected");
-    match run(server, incoming, pass).await {
+    match run(server, incoming, pass, ticket).await {
         Ok(Ending::Closed | Ending::Refused) => info!("closed"),
         Ok(Ending::Shutdown) => info!("closed: the server is shutting down"),
+        Ok(Ending::Kicked) => info!(reason = "kicked", "closed"),
         Ok(Ending::Unpublished(reason)) => info!(%reason, "closed"),
         Ok(Ending::Unplayed(reason)) => info!(%reason, "closed"),
         // How most players leave.
@@ -66,7 +70,7 @@ pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass) {
     }
 }
 
-async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Ending, Error> {
+async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket) -> Result<Ending, Error> {
     let limit = server.settings().limits.handshake_timeout;
     let incoming = incoming.with_options(socket_options(&server));
     let tap = server.tap(incoming.remote_addr());
@@ -79,13 +83,23 @@ async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass) -> Result<Endi
     let arrived = tokio::select! {
         arrived = arrived => arrived.map_err(|_| Error::Timeout("waiting for the handshake and `connect`"))??,
         () = server.shutdown.requested() => return Ok(Ending::Shutdown),
+        () = ticket.kicked() => return Ok(Ending::Kicked),
     };
     let (mut connection, Some(request)) = arrived else { return Ok(Ending::Closed) };
     let Some(user) = admit(&server, &mut connection, &request, &pass).await? else {
         return Ok(Ending::Refused);
     };
-    let client =
-        Client { server, connection, request, user, publishing: Vec::new(), playing: Vec::new(), tap };
+    ticket.admitted(excerpt(&request.flash_ver), user.as_deref());
+    let client = Client {
+        server,
+        connection,
+        request,
+        user,
+        ticket,
+        publishing: Vec::new(),
+        playing: Vec::new(),
+        tap,
+    };
     client.run().await
 }
 
@@ -153,6 +167,7 @@ struct Client {
     connection: Connection,
     request: ConnectRequest,
     user: Option<String>,
+    ticket: Ticket,
     publishing: Vec<PublishingStream>,
     playing: Vec<Egress>,
     tap: Option<super::trace::TraceTap>,
@@ -160,6 +175,7 @@ struct Client {
 
 struct PublishingStream {
     id: MessageStreamId,
+    key: StreamKey,
     ingest: Ingest,
     /// Resolves when the publisher is closed from the other side.
     closed: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
@@ -170,6 +186,7 @@ impl Client {
         let shutdown = self.server.shutdown.clone();
         // Both are made once: a timer and a waiter for every turn of the loop would cost more than the turn.
         let mut asked_to_stop = pin!(shutdown.requested());
+        let mut kicked = pin!(self.ticket.kicked());
         let mut next_check = pin!(sleep(CHECK_INTERVAL));
         let mut leaving = false;
         loop {
@@ -190,6 +207,7 @@ impl Client {
                     Err(end) => return self.end(Ending::Unplayed(end)).await,
                 },
                 reason = closed(&mut self.publishing) => return self.end(Ending::Unpublished(reason)).await,
+                () = &mut kicked => return self.end(Ending::Kicked).await,
                 () = &mut next_check => {
                     if leaving {
                         return self.end(Ending::Shutdown).await;
@@ -220,13 +238,16 @@ impl Client {
             ServerEvent::Unpublish(id) => {
                 if let Some(index) = self.publishing.iter().position(|known| known.id == id) {
                     info!("unpublished");
-                    self.publishing.swap_remove(index).ingest.finish();
+                    let stream = self.publishing.swap_remove(index);
+                    self.ticket.end(Role::Publisher, &stream.key);
+                    stream.ingest.finish();
                 }
             }
             ServerEvent::StopPlay(id) => {
                 if let Some(index) = self.playing.iter().position(|known| known.stream() == id) {
                     info!("stopped playing");
-                    self.playing.swap_remove(index);
+                    self.note_traffic();
+                    self.ticket.end(Role::Player, self.playing.swap_remove(index).key());
                 }
             }
             ServerEvent::Pause { stream, paused, .. } => {
@@ -263,13 +284,15 @@ impl Client {
             Err(denied) => return self.refuse(request.stream, (Status::PUBLISH_DENIED, denied.to_string())),
         };
         let peer = self.connection.remote_addr().to_string().into();
+        let key = decision.key.clone();
         let publisher = match decision.publish(&self.server.hub, Protocol::Rtmp.label(), peer).await {
             Ok(publisher) => publisher,
             Err(error) => return self.refuse(request.stream, publish_refusal(error)),
         };
         let ingest = Ingest::new(publisher);
         let closed = Box::pin(ingest.publisher().closed());
-        self.publishing.push(PublishingStream { id: request.stream, ingest, closed });
+        self.ticket.begin(Role::Publisher, &key);
+        self.publishing.push(PublishingStream { id: request.stream, key, ingest, closed });
         let (session, output) = self.connection.session();
         session.accept_publish(request.stream, output)?;
         info!(client = excerpt(&self.request.flash_ver), "publishing");
@@ -306,6 +329,7 @@ impl Client {
             return Ok(Some(Ending::Unplayed(end)));
         }
         player.send(session, output)?;
+        self.ticket.begin(Role::Player, &decision.key);
         self.playing.push(player);
         info!(client = excerpt(&self.request.flash_ver), "playing");
         Ok(None)
@@ -367,12 +391,20 @@ impl Client {
             return Err(Error::Timeout("waiting for the client to do something"));
         }
         self.connection.adapt_chunk_size();
+        self.note_traffic();
         if self.connection.silent_for() >= limit / 2 {
             let timestamp = self.connection.uptime().as_millis() as u32;
             let (session, output) = self.connection.session();
             session.ping(timestamp, output);
         }
         Ok(())
+    }
+
+    /// Lets others know how much the connection has carried.
+    fn note_traffic(&self) {
+        if let Some(traffic) = self.connection.traffic() {
+            self.ticket.carried(traffic.received, traffic.sent);
+        }
     }
 
     /// Whether the client can be asked to connect again, and was.
@@ -402,6 +434,11 @@ impl Client {
                 }
                 session.close("the server is shutting down", output);
             }
+            Ending::Kicked => {
+                for stream in players {
+                    session.send_status(stream, Status::PLAY_STOP, "kicked", output);
+                }
+            }
             Ending::Unpublished(reason) => {
                 for stream in &self.publishing {
                     session.send_status(stream.id, Status::UNPUBLISH_SUCCESS, &reason.to_string(), output);
@@ -425,6 +462,12 @@ impl Client {
         }
         say_goodbye(&self.server, &mut self.connection).await?;
         Ok(ending)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.note_traffic();
     }
 }
 

@@ -20,6 +20,7 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// A playing message stream: a cursor on the log, and what has been read and not yet sent.
 pub(super) struct Egress {
     stream: MessageStreamId,
+    key: StreamKey,
     subscriber: Subscriber<Encodings>,
     batch: Vec<Event<Encodings>>,
     dialect: Dialect,
@@ -55,6 +56,7 @@ impl Egress {
         let subscriber = hub.subscribe(key, options)?;
         Ok(Self {
             stream,
+            key: key.clone(),
             subscriber,
             batch: Vec::new(),
             dialect,
@@ -70,6 +72,10 @@ impl Egress {
 
     pub(super) fn stream(&self) -> MessageStreamId {
         self.stream
+    }
+
+    pub(super) fn key(&self) -> &StreamKey {
+        &self.key
     }
 
     /// Waits for something to send. Cancel safe: what was read stays in the batch.

@@ -102,9 +102,10 @@ impl Server {
                         continue;
                     };
                     let conn_id = self.app.next_connection();
+                    let ticket = self.app.clients.enter(conn_id, remote, proto);
                     let span =
                         info_span!("connection", conn_id, %remote, proto, stream_key = tracing::field::Empty);
-                    let client = connection::serve(self.clone(), incoming, pass).instrument(span);
+                    let client = connection::serve(self.clone(), incoming, pass, ticket).instrument(span);
                     self.shutdown.spawn(self.clients.track_future(client));
                 }
                 Err(error) => {

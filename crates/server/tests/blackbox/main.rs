@@ -2,6 +2,7 @@
 //!
 //! One test binary for all of it, because every binary links the whole server.
 
+mod api;
 mod auth;
 mod bench;
 mod command_line;
@@ -10,6 +11,7 @@ mod hostile;
 mod http;
 mod limits;
 mod logins;
+mod openapi;
 mod peer;
 mod play;
 mod playing;

@@ -136,6 +136,11 @@ impl Viewer {
         self.end().await;
     }
 
+    /// Stops it.
+    pub(crate) async fn stop(mut self) {
+        self.end().await;
+    }
+
     /// Stops it and passes on what it complained about.
     async fn end(&mut self) {
         self.task.abort();

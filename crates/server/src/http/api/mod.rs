@@ -1,10 +1,17 @@
 //! The API, `/api/v1`.
 
+mod clients;
 pub(super) mod docs;
+mod events;
+mod key;
+mod recordings;
+pub(crate) mod streams;
 
+use axum::body::Bytes;
+use serde::de::DeserializeOwned;
 use utoipa::OpenApi;
 
-use super::Routes;
+use super::{Problem, Routes};
 use crate::auth;
 
 /// What is told about the API as a whole.
@@ -22,5 +29,19 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 
 /// All of `/api/v1`, below that prefix.
 pub(super) fn routes() -> Routes {
-    Routes::new().merge(auth::routes::routes())
+    Routes::new()
+        .merge(streams::routes())
+        .merge(clients::routes())
+        .merge(recordings::routes())
+        .merge(events::routes())
+        .merge(auth::routes::routes())
+}
+
+/// The body of a request that may have none; `curl -X POST` sends none and no content type.
+fn optional_body<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request(format!("the body is not right: {error}")))
 }

@@ -1,0 +1,228 @@
+//! Recordings: those that there are, and beginning and ending them.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bytes::BytesMut;
+use flumen_hub::StreamKey;
+use flumen_media::TrackId;
+use flumen_media::flv::{Demuxer, Metadata};
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::key::{Key, seconds};
+use super::streams::{Done, not_found};
+use crate::app::App;
+use crate::http::{Problem, Routes};
+use crate::record::{is_recording, parts};
+
+/// How much of a file is read to find its metadata: the index of key frames in it takes 36 KiB.
+const HEAD: u64 = 128 * 1024;
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .routes(routes!(list))
+        .routes(routes!(one, delete))
+        .routes(routes!(start))
+        .routes(routes!(stop))
+}
+
+/// All recordings.
+#[derive(Serialize, ToSchema)]
+struct Recordings {
+    /// The newest first.
+    recordings: Vec<Recording>,
+    /// How many.
+    total: usize,
+}
+
+/// A recording.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Recording {
+    /// The name of its file in `record.dir`.
+    id: String,
+    /// `app/name`; left open where the file's name does not tell it for sure.
+    stream_key: Option<String>,
+    /// `recording` or `completed`.
+    state: &'static str,
+    /// When its file was begun.
+    started_at: String,
+    /// Its length so far. Of completed ones only where one recording is asked for.
+    duration: Option<f64>,
+    /// Its size so far.
+    bytes: u64,
+}
+
+/// What was done to a recording.
+#[derive(Serialize, ToSchema)]
+struct Deleted {
+    /// `recording deleted`.
+    message: &'static str,
+    /// Which one.
+    id: String,
+}
+
+/// The recordings in `record.dir`.
+#[utoipa::path(get, path = "/recordings", tag = "recordings", responses((status = OK, body = Recordings)))]
+async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> {
+    let recordings = blocking(move || {
+        let mut all = Vec::new();
+        let entries = match fs::read_dir(&app.settings().record.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            // One that is deleted meanwhile is none.
+            if let (Some(name), Ok(about)) =
+                (name.to_str().filter(|name| is_recording(name)), entry.metadata())
+            {
+                all.push(Recording::of(&app, name, about.len()));
+            }
+        }
+        all.sort_by(|a: &Recording, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
+        Ok(all)
+    })
+    .await?;
+    Ok(Json(Recordings { total: recordings.len(), recordings }))
+}
+
+/// One recording.
+#[utoipa::path(get, path = "/recordings/{id}", tag = "recordings", params(
+    ("id" = String, Path, description = "The recording's `id`")
+), responses((status = OK, body = Recording), (status = NOT_FOUND, body = Problem)))]
+async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Recording>, Problem> {
+    let path = path(&app, &id)?;
+    let recording = blocking(move || {
+        let mut recording = Recording::of(&app, &id, fs::metadata(&path)?.len());
+        recording.duration = recording.duration.or(duration(&path)?);
+        Ok(recording)
+    });
+    Ok(Json(recording.await?))
+}
+
+/// Deletes a recording.
+#[utoipa::path(delete, path = "/recordings/{id}", tag = "recordings", params(
+    ("id" = String, Path, description = "The recording's `id`")
+), responses(
+    (status = OK, body = Deleted),
+    (status = NOT_FOUND, body = Problem),
+    (status = CONFLICT, body = Problem, description = "It is being written."),
+))]
+async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Deleted>, Problem> {
+    let path = path(&app, &id)?;
+    if app.recordings.active(&id).is_some() {
+        let detail = "this recording is being written; stop it first: POST …/streams/{key}/record/stop";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    blocking(move || fs::remove_file(path)).await?;
+    Ok(Json(Deleted { message: "recording deleted", id }))
+}
+
+/// Records a stream that is on air, until it ends or that is stopped, whatever `record.all` says.
+#[utoipa::path(post, path = "/streams/{key}/record/start", tag = "recordings", params(
+    ("key" = String, Path, description = "`app/name`, or a name of the app `live`")
+), responses((status = OK, body = Done), (status = NOT_FOUND, body = Problem)))]
+async fn start(State(app): State<Arc<App>>, Key(key): Key) -> Result<Json<Done>, Problem> {
+    decide(&app, &key, true)?;
+    Ok(Json(Done { message: "recording started", stream_key: key.to_string() }))
+}
+
+/// Records a stream no more, until its next publication, whatever `record.all` says.
+#[utoipa::path(post, path = "/streams/{key}/record/stop", tag = "recordings", params(
+    ("key" = String, Path, description = "`app/name`, or a name of the app `live`")
+), responses((status = OK, body = Done), (status = NOT_FOUND, body = Problem)))]
+async fn stop(State(app): State<Arc<App>>, Key(key): Key) -> Result<Json<Done>, Problem> {
+    decide(&app, &key, false)?;
+    Ok(Json(Done { message: "recording stopped", stream_key: key.to_string() }))
+}
+
+fn decide(app: &App, key: &StreamKey, record: bool) -> Result<(), Problem> {
+    let on_air = app.hub.get(key).and_then(|stream| stream.on_air).ok_or_else(|| not_found(key))?;
+    app.recordings.decide(on_air.id, record);
+    Ok(())
+}
+
+impl Recording {
+    fn of(app: &App, name: &str, bytes: u64) -> Self {
+        let active = app.recordings.active(name);
+        let (stem, stamp) = parts(name).unwrap_or_default();
+        let known = active.as_ref().map(|active| active.stream.to_string());
+        Self {
+            id: name.to_owned(),
+            stream_key: known.or_else(|| unambiguous_key(stem)),
+            state: if active.is_some() { "recording" } else { "completed" },
+            started_at: rfc3339(stamp),
+            duration: active.map(|active| seconds(active.begun.elapsed())),
+            bytes,
+        }
+    }
+}
+
+/// The key that became `stem` in a file's name: a slash or an underscore, where there is but one it was a slash.
+fn unambiguous_key(stem: &str) -> Option<String> {
+    let (app, name) = stem.split_once('_').filter(|(_, name)| !name.contains('_'))?;
+    Some(format!("{app}/{name}"))
+}
+
+/// `YYYYMMDD_HHMMSS` as RFC 3339 has it.
+fn rfc3339(stamp: &str) -> String {
+    let part = |range: std::ops::Range<usize>| stamp.get(range).unwrap_or_default();
+    let (date, time) = ([part(0..4), part(4..6), part(6..8)], [part(9..11), part(11..13), part(13..15)]);
+    format!("{}T{}Z", date.join("-"), time.join(":"))
+}
+
+/// The file of a recording. An id that is no recording's name never becomes a path.
+fn path(app: &App, id: &str) -> Result<PathBuf, Problem> {
+    let path = app.settings().record.dir.join(id);
+    if is_recording(id) && path.is_file() { Ok(path) } else { Err(unknown()) }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("there is no such recording")
+}
+
+/// The length that a finished recording says it has.
+fn duration(path: &FilePath) -> io::Result<Option<f64>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    let (mut demuxer, mut input) = (Demuxer::new(), BytesMut::from(&head[..]));
+    while let Ok(Some(frame)) = demuxer.next_frame(&mut input) {
+        if frame.track == TrackId::DATA {
+            return Ok(Metadata::parse(&frame.payload).ok().and_then(|metadata| metadata.duration()));
+        }
+    }
+    Ok(None)
+}
+
+/// Runs `work` where it may block, and says what went wrong without telling where the files are.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Problem> {
+    let outcome = spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
+    outcome.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unknown(),
+        _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the file system says: {error}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_keys_and_times() {
+        assert_eq!(unambiguous_key("live_show").as_deref(), Some("live/show"));
+        assert_eq!(unambiguous_key("live_my_show"), None, "live/my_show or live/my/show");
+        assert_eq!(rfc3339("20240229_123456"), "2024-02-29T12:34:56Z");
+    }
+}
