@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use flumen_media::flv::{self, Dialect, TagType};
-use flumen_media::{Frame, FrameKind};
-use flumen_rtmp::proto::{ChunkClass, Media, MediaType, MessageStreamId, SharedForm, shared_chunks};
+use flumen_media::flv::{self, Dialect, TagType, Writer};
+use flumen_media::{Frame, FrameKind, Timestamp};
+use flumen_rtmp::proto::{ChunkClass, Media, MessageStreamId, SharedForm, shared_chunks};
 
 use crate::tag_type::media_type;
 
@@ -22,6 +22,8 @@ pub struct Encodings {
     plain: OnceLock<Bytes>,
     /// The body that tells the track and the nanoseconds, where it differs from `plain`.
     full: OnceLock<Bytes>,
+    /// The FLV tag of the body that every player reads.
+    tag: OnceLock<Option<Bytes>>,
     /// The chunks of the body on [`SHARED_STREAM`], for each chunk size.
     chunks: [OnceLock<Bytes>; ChunkClass::ALL.len()],
 }
@@ -53,6 +55,17 @@ impl Encodings {
         })
     }
 
+    /// The FLV tag of `frame` for a reader that understands `dialect`, or `None` if it knows nothing of the frame's track,
+    /// or a tag has no room for the frame.
+    pub fn tag(&self, frame: &Frame, dialect: Dialect) -> Option<Bytes> {
+        let body = self.body(frame, dialect)?;
+        if extras(frame, dialect) == Dialect::PLAIN {
+            self.tag.get_or_init(|| flv_tag(frame, body)).clone()
+        } else {
+            flv_tag(frame, body)
+        }
+    }
+
     /// The RTMP chunks of `frame` for a player, or `None` if they are not the player's: its form is not a shared one, or
     /// it knows nothing of the frame's track.
     pub fn chunks(&self, frame: &Frame, dialect: Dialect, form: SharedForm) -> Option<&Bytes> {
@@ -73,10 +86,21 @@ impl Encodings {
 /// The RTMP message that carries `frame` as `body`.
 pub fn media(frame: &Frame, body: Bytes, stream: MessageStreamId) -> Media {
     let kind = media_type(TagType::of(frame.codec));
+    Media { stream, kind, timestamp: time(frame).to_wire(), payload: body }
+}
+
+/// The FLV tag that carries `frame` as `body`, in one piece; `None` if a tag has no room for it.
+pub fn flv_tag(frame: &Frame, body: Bytes) -> Option<Bytes> {
+    let writer = Writer::new(Timestamp::ZERO, Dialect::PLAIN);
+    let pieces = writer.body_tag(TagType::of(frame.codec), time(frame), body).ok()?;
+    Some(pieces.concat().into())
+}
+
+/// When players are told that `frame` is.
+fn time(frame: &Frame) -> Timestamp {
     // FFmpeg takes metadata of any other time than 0 for a text track of its own.
-    let is_metadata = kind == MediaType::Data && frame.kind == FrameKind::Config;
-    let timestamp = if is_metadata { 0 } else { frame.dts.to_wire() };
-    Media { stream, kind, timestamp, payload: body }
+    let is_metadata = TagType::of(frame.codec) == TagType::Script && frame.kind == FrameKind::Config;
+    if is_metadata { Timestamp::ZERO } else { frame.dts }
 }
 
 /// What of `dialect` it takes to tell all of `frame` that the plain body cannot.
@@ -123,6 +147,19 @@ mod tests {
         assert_ne!(encodings.chunks(&frame, Dialect::PLAIN, other).expect("shared").as_ptr(), first);
         let odd = SharedForm { chunk_size: 5000, ..FORM };
         assert!(encodings.chunks(&frame, Dialect::PLAIN, odd).is_none());
+    }
+
+    #[test]
+    fn a_tag_is_made_once() {
+        let encodings = Encodings::default();
+        let frame = frame(0, Timestamp::from_millis(40));
+        let first = encodings.tag(&frame, Dialect::PLAIN).expect("the default track");
+        assert_eq!(encodings.tag(&frame, Dialect::FILE).expect("the same").as_ptr(), first.as_ptr());
+        let mut bytes = bytes::BytesMut::from(&flv::Header { audio: true, video: true }.to_bytes()[..]);
+        bytes.extend_from_slice(&first);
+        let tag = flv::Reader::new().next_tag(&mut bytes).expect("FLV").expect("a tag");
+        assert_eq!((tag.tag_type, tag.timestamp), (TagType::Video, 40));
+        assert_eq!(Some(tag.body), encodings.body(&frame, Dialect::PLAIN));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod events;
 pub mod file_watch;
 mod gate;
 pub mod http;
+mod http_flv;
 pub mod log;
 pub mod probe;
 mod rates;

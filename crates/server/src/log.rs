@@ -22,6 +22,14 @@ use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use self::line::{Form, Lines};
 use crate::config::{Log, LogFilter, LogFormat};
 
+/// How much of what clients call themselves is logged, in bytes.
+const LOGGED_NAME: usize = 64;
+
+/// The beginning of a text from a stranger: as much as a line of the log can take.
+pub(crate) fn excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LOGGED_NAME)]
+}
+
 /// The running log. Dropping it writes what is still waiting; keep it until the end of `main`.
 #[derive(Debug)]
 pub struct Logger {

@@ -65,6 +65,11 @@ impl Peer {
         self.0.remote.ip()
     }
 
+    /// The client's address and port.
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.0.remote
+    }
+
     /// Why the client must be turned away, if it must.
     pub(super) fn refusal(&self) -> Option<&str> {
         self.0.pass.refusal().map(|refused| refused.0.as_str())

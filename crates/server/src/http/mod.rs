@@ -9,6 +9,7 @@ mod cors;
 mod guard;
 mod health;
 mod listener;
+mod media;
 mod observe;
 mod path;
 mod problem;
@@ -21,6 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::api::docs::Description;
+pub(crate) use self::listener::Peer;
 pub use self::listener::Server;
 pub use self::problem::Problem;
 use crate::app::App;
@@ -28,15 +30,12 @@ use crate::app::App;
 /// Routes that find what they need in the [`App`].
 pub(crate) type Routes = OpenApiRouter<Arc<App>>;
 
-/// Everything that is answered over HTTP.
+/// Everything that is answered over HTTP. What no route is for may be media.
 pub fn router(app: Arc<App>) -> Router {
     let guarded =
         Routes::new().nest("/api/v1", api::routes()).layer(from_fn_with_state(app.clone(), guard::guard));
     // For pages and players of any origin: health, media, and the news that there is no such stream.
-    let open = Routes::new()
-        .merge(health::routes())
-        .fallback(|| async { Problem::not_found("there is nothing at this address") })
-        .layer(cors::for_everybody());
+    let open = Routes::new().merge(health::routes()).fallback(media::answer).layer(cors::for_everybody());
     let (router, description) = Routes::with_openapi(api::description())
         .merge(open)
         .merge(guarded)

@@ -24,15 +24,13 @@ use super::to_hub::Ingest;
 use crate::auth::{Action, Decision, Denied, Protocol, PublishRefusal, Request as AuthRequest, Shown};
 use crate::clients::{Role, Ticket};
 use crate::gate::Pass;
+use crate::log::excerpt;
 
 /// How often a connection is looked after: silence, chunk size, pings.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a client may take to close when it was told that all is over.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
-
-/// How much of what clients call themselves is logged, in bytes.
-const LOGGED_NAME: usize = 64;
 
 /// Why a connection ended, where that is no failure.
 #[derive(Debug)]
@@ -478,11 +476,6 @@ async fn say_goodbye(server: &Server, connection: &mut Connection) -> Result<(),
     // Who goes on sending, or just stays, is cut off.
     let _ = timeout(CLOSE_WITHIN, connection.drain()).await;
     Ok(())
-}
-
-/// The beginning of a text from a stranger: as much as a line of the log can take.
-fn excerpt(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LOGGED_NAME)]
 }
 
 /// Waits until one of the players has something to send, and tells which.

@@ -9,6 +9,7 @@ mod command_line;
 mod demo;
 mod hostile;
 mod http;
+mod http_flv;
 mod limits;
 mod logins;
 mod openapi;

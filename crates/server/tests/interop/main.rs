@@ -7,6 +7,7 @@ mod demo;
 mod ffmpeg;
 mod gstreamer;
 mod harness;
+mod http_flv;
 mod late_join;
 mod multitrack;
 mod obs;

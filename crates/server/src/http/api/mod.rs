@@ -16,10 +16,13 @@ use crate::auth;
 
 /// What is told about the API as a whole.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Flumen",
-    description = "The API of a Flumen server. Times are RFC 3339 in UTC, durations are seconds, bit rates are bits per second. Every error is a problem document (RFC 9457)."
-))]
+#[openapi(
+    paths(crate::http_flv::play),
+    info(
+        title = "Flumen",
+        description = "The API of a Flumen server. Times are RFC 3339 in UTC, durations are seconds, bit rates are bits per second. Every error is a problem document (RFC 9457)."
+    )
+)]
 struct About;
 
 /// The beginning of the API's description; the routes add themselves.

@@ -16,6 +16,7 @@ const START: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     process: Process,
     rtmp: String,
+    http: String,
     folder: TempDir,
 }
 
@@ -38,8 +39,10 @@ impl Server {
         command.env("FLUMEN_RTMP_ADDR", "127.0.0.1:0").env("FLUMEN_HTTP_ADDR", "127.0.0.1:0");
         command.envs(settings.iter().copied());
         let mut process = Process::start(command);
-        let rtmp = process.wait_for(START, listening_address);
-        Self { process, rtmp, folder }
+        // In this order it begins to listen.
+        let [rtmp, http] =
+            ["rtmp", "http"].map(|proto| process.wait_for(START, |line| listening_address(line, proto)));
+        Self { process, rtmp, http, folder }
     }
 
     /// `HOST:PORT` of its RTMP listener.
@@ -50,6 +53,16 @@ impl Server {
     /// The address of the stream `live/NAME`.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("rtmp://{}/live/{name}", self.rtmp)
+    }
+
+    /// An address on its HTTP listener.
+    pub(crate) fn http_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    /// Waits until somebody publishes.
+    pub(crate) fn wait_for_stream(&mut self) {
+        self.process.wait_for(START, |line| line.contains(r#""msg":"publishing""#).then_some(()));
     }
 
     /// The one recording it has made, as soon as there is one.
@@ -82,10 +95,10 @@ pub(crate) fn flumen() -> Command {
     Command::new(env!("CARGO_BIN_EXE_flumen"))
 }
 
-/// The address in the log line that announces the RTMP listener.
-fn listening_address(line: &str) -> Option<String> {
+/// The address in the log line that announces the listener for `proto`.
+fn listening_address(line: &str, proto: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    let announces = line["msg"] == "listening" && line["proto"] == "rtmp";
+    let announces = line["msg"] == "listening" && line["proto"] == proto;
     announces.then(|| line["addr"].as_str().expect("an address").to_owned())
 }
 

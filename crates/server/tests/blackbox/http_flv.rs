@@ -1,0 +1,412 @@
+//! HTTP-FLV and WS-FLV.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flumen_media::flv::{Header, Reader, Tag, TagType};
+use flumen_rtmp::proto::MediaType;
+use flumen_rtmp::{ClientOptions, Publisher};
+use futures_util::StreamExt;
+use reqwest::{Method, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::program::Program;
+use crate::server::{PATIENCE, Server};
+use crate::stream::{
+    FRAME, Feed, GOP, Viewer, a_moment, audio, audio_header, delta, key, number, numbered, video_header,
+};
+use crate::web::Web;
+use crate::wire::Wire;
+
+/// An FLV file that comes over HTTP.
+struct File {
+    response: Response,
+    reader: Reader,
+    input: BytesMut,
+}
+
+impl File {
+    async fn open(web: &Web, path: &str) -> Self {
+        let response = web.request(Method::GET, path).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        Self { response, reader: Reader::new(), input: BytesMut::new() }
+    }
+
+    /// The next tag; `None` at an end that is no accident.
+    async fn next(&mut self) -> Option<Tag> {
+        loop {
+            if let Some(tag) = self.reader.next_tag(&mut self.input).expect("FLV") {
+                return Some(tag);
+            }
+            let chunk = timeout(PATIENCE, self.response.chunk()).await.expect("in time");
+            self.input.extend_from_slice(&chunk.expect("an unbroken answer")?);
+        }
+    }
+
+    async fn header(&mut self) -> Header {
+        while self.reader.header().is_none() {
+            let chunk = timeout(PATIENCE, self.response.chunk()).await.expect("in time");
+            self.input.extend_from_slice(&chunk.expect("an unbroken answer").expect("more"));
+            self.reader.next_tag(&mut BytesMut::from(&self.input[..])).expect("FLV");
+        }
+        // Read from a copy, so that nothing is lost.
+        self.reader.header().expect("a header")
+    }
+}
+
+/// The number that a frame of a [`Feed`] carries.
+fn numbered_tag(tag: &Tag) -> Option<u32> {
+    let kind = if tag.tag_type == TagType::Video { MediaType::Video } else { MediaType::Audio };
+    number(kind, &tag.body)
+}
+
+#[tokio::test]
+async fn a_player_gets_headers_and_every_frame_from_a_key_frame_to_the_end() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let feed = Feed::start(&server.url("live/show")).await;
+    Viewer::start(&server.url("live/show")).await.stays_content().await;
+    let mut file = File::open(&web, "/live/show.flv").await;
+    let headers = file.response.headers();
+    assert_eq!(headers["content-type"], "video/x-flv");
+    assert_eq!(headers["access-control-allow-origin"], "*");
+    assert_eq!(headers["cache-control"], "no-store");
+    let first = [file.next().await.expect("a tag").body, file.next().await.expect("a tag").body];
+    assert_eq!(first, [video_header(), audio_header()]);
+    assert_eq!(file.reader.header(), Some(Header { audio: true, video: true }));
+    let begin = file.next().await.expect("a tag");
+    assert_eq!(&begin.body[..2], &[0x17, 1], "a key frame");
+    let mut next = [numbered_tag(&begin).expect("a frame") + 1, numbered_tag(&begin).expect("a frame")];
+    let mut feed = Some(feed);
+    while let Some(tag) = file.next().await {
+        let number = numbered_tag(&tag).expect("a frame");
+        let next = &mut next[usize::from(tag.tag_type == TagType::Audio)];
+        assert_eq!((number, tag.timestamp), (*next, number * FRAME.as_millis() as u32));
+        *next += 1;
+        if number % (3 * GOP) == 0
+            && let Some(feed) = feed.take()
+        {
+            feed.finish().await;
+        }
+    }
+    assert!(feed.is_none(), "it ends with the stream");
+    web.get("/live/show.flv").await.problem(404);
+}
+
+#[tokio::test]
+async fn the_header_promises_what_is_there() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    for (name, video, audio_too) in [("video", true, false), ("audio", false, true), ("both", true, true)] {
+        let url = server.url(&format!("live/{name}"));
+        let mut publisher = Publisher::connect(&url, ClientOptions::default()).await.expect("let in");
+        let begin = Instant::now();
+        publisher.send(MediaType::Video, 0, video_header()).await.expect("sent");
+        publisher.send(MediaType::Audio, 0, audio_header()).await.expect("sent");
+        let open = async {
+            server.logged(&[&format!("live/{name}"), "publishing"]).await;
+            let mut file = File::open(&web, &format!("/live/{name}.flv")).await;
+            (file.header().await, begin.elapsed())
+        };
+        let publish = async {
+            if video {
+                publisher.send(MediaType::Video, 0, key(0)).await.expect("sent");
+            }
+            // What comes a little later counts as well.
+            sleep(Duration::from_millis(200)).await;
+            if audio_too {
+                publisher.send(MediaType::Audio, 200, audio(0)).await.expect("sent");
+            }
+            sleep(PATIENCE).await;
+        };
+        let (header, after) = tokio::select! { opened = open => opened, () = publish => panic!("no header") };
+        assert_eq!(header, Header { audio: audio_too, video }, "{name}");
+        assert!(after < Duration::from_secs(5), "{name}: {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn enhanced_bodies_stay_as_they_were_published() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let mut publisher =
+        Publisher::connect(&server.url("a/b/hevc"), ClientOptions::default()).await.expect("let in");
+    // E-RTMP v2, "ExVideoTagHeader": a key frame of hvc1 with composition time 0, and one without.
+    let bodies = [numbered(b"\x91hvc1\0\0\0", 1, 100), numbered(b"\x93hvc1", 2, 100)];
+    for body in &bodies {
+        publisher.send(MediaType::Video, 40, body.clone()).await.expect("sent");
+    }
+    let mut seen = Vec::new();
+    server.logged(&["publishing"]).await;
+    let mut file = File::open(&web, "/a/b/hevc.flv").await;
+    while seen.last() != bodies.last() {
+        seen.push(file.next().await.expect("more").body);
+    }
+    assert!(bodies.ends_with(&seen), "from a key frame on, untouched: {seen:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_stream_is_a_problem() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    assert!(web.get("/live/nobody.flv").await.problem(404).contains("nobody publishes"));
+    assert!(web.get("/live/a%20b.flv").await.problem(400).contains("not allowed"));
+    web.get("/live/%2e%2e%2fx.flv").await.problem(400);
+    web.get("/live//x.flv").await.problem(400);
+    web.get("/api/v1/x.flv").await.problem(404);
+    web.get("/favicon.flv").await.problem(404);
+    let posted = web.post("/live/nobody.flv", None).await;
+    posted.problem(405);
+    assert_eq!(posted.headers["allow"], "GET,HEAD");
+    // Who waits for a publisher over RTMP makes no stream for others.
+    let mut waiting = Wire::connect(server.address(), "live").await;
+    waiting.play("nobody").await.expect("it waits");
+    web.get("/live/nobody.flv").await.problem(404);
+}
+
+#[tokio::test]
+async fn a_head_request_learns_the_type() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let feed = Feed::start(&server.url("live/show")).await;
+    let response = web.request(Method::HEAD, "/live/show.flv").send().await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "video/x-flv");
+    assert_eq!(response.bytes().await.expect("no body").len(), 0);
+    feed.finish().await;
+}
+
+#[tokio::test]
+async fn a_player_stays_while_its_publisher_may_come_back() {
+    let server = Server::start("--publish-grace 2s").await;
+    let web = Web::of(&server).await;
+    let mut lost = Wire::connect(server.address(), "live").await;
+    let stream = lost.publish("show").await.expect("let in");
+    for body in [video_header(), key(0)] {
+        lost.media(stream, MediaType::Video, 0, body).await.expect("sent");
+    }
+    server.logged(&["publishing"]).await;
+    let mut file = File::open(&web, "/live/show.flv").await;
+    assert_eq!(file.next().await.expect("a tag").body, video_header());
+    assert_eq!(file.next().await.expect("a tag").body, key(0));
+    drop(lost);
+    server.logged(&["Interrupted"]).await;
+    let url = server.url("live/show");
+    let mut back = Publisher::connect(&url, ClientOptions::default()).await.expect("let in");
+    for (at, body) in [(5000, key(1)), (5040, delta(2))] {
+        back.send(MediaType::Video, at, body).await.expect("sent");
+    }
+    let (one, two) = (file.next().await.expect("more"), file.next().await.expect("more"));
+    assert_eq!((one.body, two.body), (key(1), delta(2)));
+    assert_eq!(two.timestamp - one.timestamp, 40, "the clock goes on");
+    drop(back);
+    let begin = Instant::now();
+    assert_eq!(file.next().await, None, "a proper end");
+    assert!(begin.elapsed() > Duration::from_secs(1), "not before the grace period is over");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_over_in_a_moment_is_a_file_too() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let url = server.url("live/short");
+    let mut publisher = Publisher::connect(&url, ClientOptions::default()).await.expect("let in");
+    server.logged(&["publishing"]).await;
+    let mut file = File::open(&web, "/live/short.flv").await;
+    for (at, body) in [(0, video_header()), (0, key(1)), (40, delta(2))] {
+        publisher.send(MediaType::Video, at, body).await.expect("sent");
+    }
+    publisher.finish().await.expect("sent");
+    let mut bodies = Vec::new();
+    while let Some(tag) = file.next().await {
+        bodies.push(tag.body);
+    }
+    assert_eq!(bodies, [video_header(), key(1), delta(2)]);
+    assert_eq!(file.reader.header(), Some(Header { audio: false, video: true }));
+}
+
+#[tokio::test]
+async fn a_slow_player_skips_and_holds_nobody_up() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let url = server.url("live/heavy");
+    let mut publisher = Publisher::connect(&url, ClientOptions::default()).await.expect("let in");
+    publisher.send(MediaType::Video, 0, video_header()).await.expect("sent");
+    publisher.send(MediaType::Video, 0, numbered(&[0x17, 1, 0, 0, 0], 0, 300_000)).await.expect("sent");
+    server.logged(&["publishing"]).await;
+    let mut fast = File::open(&web, "/live/heavy.flv").await;
+    let mut slow = narrow(&server, "/live/heavy.flv").await;
+    let before = server.memory();
+    let (seen, mut progress) = watch::channel(0);
+    let publish = async {
+        // With a key frame each second, and far more than buffers and the log hold.
+        for n in 1..=750_u32 {
+            let first = if n % 25 == 0 { 0x17 } else { 0x27 };
+            let body = numbered(&[first, 1, 0, 0, 0], n, 100_000);
+            publisher.send(MediaType::Video, n * 40, body).await.expect("sent");
+            sleep(Duration::from_millis(2)).await;
+        }
+        publisher.finish().await.expect("sent");
+    };
+    let read_all = async {
+        let mut numbers = Vec::new();
+        while let Some(tag) = fast.next().await {
+            numbers.extend(numbered_tag(&tag));
+            seen.send_replace(numbers.len());
+        }
+        seen.send_replace(usize::MAX);
+        numbers
+    };
+    let read_slowly = async {
+        let (mut last, mut skips, mut frames) = (None, 0, 0);
+        let (mut reader, mut input) = (Reader::new(), BytesMut::new());
+        loop {
+            let Some(tag) = reader.next_tag(&mut input).expect("FLV") else {
+                let read = timeout(PATIENCE, slow.read_buf(&mut input)).await.expect("in time");
+                if read.expect("an unbroken connection") == 0 {
+                    break;
+                }
+                continue;
+            };
+            let Some(number) = numbered_tag(&tag) else { continue };
+            if last.is_some_and(|last: u32| number != last + 1) {
+                assert_eq!(tag.body[0], 0x17, "it goes on at a key frame");
+                skips += 1;
+            }
+            last = Some(number);
+            // One frame in the time of eight.
+            frames += 1;
+            progress.wait_for(|seen| *seen >= 8 * frames).await.expect("the other one goes on");
+        }
+        (last, skips)
+    };
+    let ((), numbers, (last, skips)) = tokio::join!(publish, read_all, read_slowly);
+    assert_eq!(numbers, (0..=750).collect::<Vec<_>>(), "the fast one misses nothing");
+    let grown = server.memory() - before;
+    assert!(grown < 150.0, "{grown} MiB for one slow player");
+    assert!(skips > 0, "it was slow: {last:?}");
+    assert!(last > Some(200), "it went on: {last:?}");
+}
+
+/// The body of an answer to somebody whose system takes little in advance. HTTP/1.0 knows no chunks.
+async fn narrow(server: &Server, path: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(64 * 1024).expect("a socket");
+    let mut tcp = socket.connect(server.listening("http").await).await.expect("the server listens");
+    tcp.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.expect("the server reads");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tcp.read_u8().await.expect("an answer"));
+    }
+    assert!(head.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&head));
+    tcp
+}
+
+async fn connect(
+    url: String,
+) -> impl StreamExt<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin {
+    let (socket, response) = tokio_tungstenite::connect_async(url).await.expect("a WebSocket");
+    assert_eq!(response.status().as_u16(), 101);
+    socket
+}
+
+#[tokio::test]
+async fn the_same_address_is_a_websocket() {
+    let server = Server::start("").await;
+    let http = server.listening("http").await;
+    let feed = Feed::start(&server.url("live/show")).await;
+    Viewer::start(&server.url("live/show")).await.stays_content().await;
+    let mut socket = connect(format!("ws://{http}/live/show.flv")).await;
+    let (mut reader, mut input) = (Reader::new(), BytesMut::new());
+    let mut bodies: Vec<Bytes> = Vec::new();
+    let mut feed = Some(feed);
+    loop {
+        let message =
+            timeout(PATIENCE, socket.next()).await.expect("in time").expect("more").expect("unbroken");
+        match message {
+            Message::Binary(bytes) => input.extend_from_slice(&bytes),
+            Message::Close(_) => break,
+            other => panic!("{other:?}"),
+        }
+        while let Some(tag) = reader.next_tag(&mut input).expect("FLV") {
+            bodies.push(tag.body);
+        }
+        if bodies.len() > 100
+            && let Some(feed) = feed.take()
+        {
+            feed.finish().await;
+        }
+    }
+    assert_eq!(bodies[..2], [video_header(), audio_header()]);
+    assert!(feed.is_none(), "it ends with the stream");
+    let numbers: Vec<_> = bodies.iter().filter_map(|body| number(MediaType::Video, body)).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "without a gap");
+    let refused = tokio_tungstenite::connect_async(format!("ws://{http}/live/nobody.flv")).await;
+    assert!(refused.expect_err("nobody publishes it").to_string().contains("404"));
+}
+
+#[tokio::test]
+async fn a_player_that_closes_its_websocket_is_gone() {
+    let server = Server::start("--limits-viewers-per-stream 1").await;
+    let (http, web) = (server.listening("http").await, Web::of(&server).await);
+    let feed = Feed::start(&server.url("live/show")).await;
+    let socket = connect(format!("ws://{http}/live/show.flv")).await;
+    assert!(web.get("/live/show.flv").await.problem(503).contains("limit of 1"));
+    drop(socket);
+    let begin = Instant::now();
+    loop {
+        let response = web.request(Method::GET, "/live/show.flv").send().await.expect("an answer");
+        if response.status() == StatusCode::OK {
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "its place stays taken");
+        sleep(Duration::from_millis(50)).await;
+    }
+    feed.finish().await;
+}
+
+#[tokio::test]
+async fn who_may_not_play_is_told_why() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let settings = format!("[log]\nlevel = 'trace'\n[auth]\nsecret = '{SECRET}'\nplay = 'token'\n");
+    let server = Server::start_with("", &[("flumen.toml", &settings)]).await;
+    let web = Web::of(&server).await;
+    let make = |arguments: &str| {
+        let made = Program::new(&format!("token make {arguments}")).env("FLUMEN_AUTH_SECRET", SECRET).run();
+        made.success().trim().to_owned()
+    };
+    let (good, other, publishes) = (make("show --action play"), make("other --action play"), make("show"));
+    let once = make("show --action play --single-use");
+    // Who comes before the publisher has not used its token.
+    web.get(&format!("/live/show.flv?token={once}")).await.problem(404);
+    let feed = Feed::start(&server.url("live/show")).await;
+    for (query, status, why) in [
+        (String::new(), 401, "missing"),
+        ("?token=s3cret".to_owned(), 401, "wrong"),
+        (format!("?token={other}"), 403, "another stream"),
+        (format!("?token={publishes}"), 403, "another action"),
+    ] {
+        let answer = web.get(&format!("/live/show.flv{query}")).await;
+        assert!(answer.problem(status).contains(why), "{answer:?}");
+        assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401, "{answer:?}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    }
+    File::open(&web, &format!("/live/show.flv?token={good}")).await.next().await.expect("it plays");
+    let bearer = web.request(Method::GET, "/live/show.flv").bearer_auth(&good);
+    assert_eq!(bearer.send().await.expect("an answer").status(), StatusCode::OK);
+    File::open(&web, &format!("/live/show.flv?token={once}")).await.next().await.expect("it plays");
+    let again = web.get(&format!("/live/show.flv?token={once}")).await;
+    assert!(again.problem(401).contains("used already"), "{again:?}");
+    let http = server.listening("http").await;
+    let refused = tokio_tungstenite::connect_async(format!("ws://{http}/live/show.flv")).await;
+    assert!(refused.expect_err("no token").to_string().contains("401"));
+    feed.finish().await;
+    a_moment().await;
+    let log = server.log();
+    for token in ["s3cret", good.rsplit('.').next().expect("a signature")] {
+        assert!(!log.contains(token), "a token in the log");
+    }
+}
