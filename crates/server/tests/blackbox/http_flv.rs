@@ -87,7 +87,7 @@ async fn a_player_gets_headers_and_every_frame_from_a_key_frame_to_the_end() {
         let next = &mut next[usize::from(tag.tag_type == TagType::Audio)];
         assert_eq!((number, tag.timestamp), (*next, number * FRAME.as_millis() as u32));
         *next += 1;
-        if number % (3 * GOP) == 0
+        if number.is_multiple_of(3 * GOP)
             && let Some(feed) = feed.take()
         {
             feed.finish().await;
