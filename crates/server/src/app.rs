@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::encodings::Hub;
 use crate::events::Events;
 use crate::gate::Gate;
+use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::record::Recordings;
 use crate::shutdown::Shutdown;
@@ -36,6 +37,8 @@ pub struct App {
     pub events: Arc<Events>,
     /// What is recorded.
     pub recordings: Arc<Recordings>,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// Who is connected.
     pub(crate) clients: Arc<Clients>,
     /// How fast the streams are.
@@ -60,6 +63,7 @@ impl App {
             clients: Clients::new(events.clone()),
             recordings: Recordings::new(events.clone()),
             events,
+            metrics: Metrics::new(),
             rates: Rates::default(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),

@@ -18,6 +18,8 @@ pub(crate) struct Clients {
     open: Mutex<BTreeMap<u64, Arc<Client>>>,
     /// Bytes sent to players that have left, by stream.
     departed: Mutex<HashMap<StreamKey, u64>>,
+    /// Bytes from and to all clients ever, by protocol.
+    carried: Mutex<BTreeMap<&'static str, (u64, u64)>>,
     events: Arc<Events>,
 }
 
@@ -68,7 +70,8 @@ pub(crate) enum Role {
 impl Clients {
     /// Nobody yet.
     pub(crate) fn new(events: Arc<Events>) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), departed: Mutex::default(), events })
+        let (open, departed, carried) = Default::default();
+        Arc::new(Self { open, departed, carried, events })
     }
 
     /// Enters a client, until the ticket is dropped.
@@ -84,6 +87,7 @@ impl Clients {
             kicked: CancellationToken::new(),
         });
         self.open.lock().insert(id, client.clone());
+        self.carried.lock().entry(protocol).or_default();
         Ticket { client, clients: self.clone() }
     }
 
@@ -107,6 +111,11 @@ impl Clients {
             }
         }
         sent
+    }
+
+    /// Bytes from and to all clients that there were, by protocol.
+    pub(crate) fn carried(&self) -> BTreeMap<&'static str, (u64, u64)> {
+        self.carried.lock().clone()
     }
 
     /// Forgets what was sent of streams that are over.
@@ -151,6 +160,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// What the client speaks, such as `rtmps`.
+    pub(crate) fn protocol(&self) -> &'static str {
+        self.client.protocol
+    }
+
     /// The client was let in, calls itself `name` and logged in as `user`.
     pub(crate) fn admitted(&self, name: &str, user: Option<&str>) {
         let mut known = self.client.known.lock();
@@ -184,8 +198,12 @@ impl Ticket {
 
     /// How much the connection has carried so far.
     pub(crate) fn carried(&self, received: u64, sent: u64) {
-        self.client.received.store(received, Ordering::Relaxed);
-        self.client.sent.store(sent, Ordering::Relaxed);
+        let before = self.client.received.swap(received, Ordering::Relaxed);
+        let before = (before, self.client.sent.swap(sent, Ordering::Relaxed));
+        let mut carried = self.clients.carried.lock();
+        let (all_received, all_sent) = carried.entry(self.client.protocol).or_default();
+        *all_received += received.saturating_sub(before.0);
+        *all_sent += sent.saturating_sub(before.1);
     }
 
     /// Waits until somebody wants the connection to end. The future borrows nothing.
@@ -251,7 +269,9 @@ mod tests {
         ticket.carried(10, 100);
         assert_eq!(clients.sent_by_stream()[&stream], 100);
         assert_eq!(clients.get(7).expect("here").known().uses.len(), 1);
+        ticket.carried(15, 100);
         drop(ticket);
+        assert_eq!(clients.carried()["rtmp"], (15, 100));
         assert!(clients.all().is_empty());
         assert_eq!(clients.sent_by_stream()[&stream], 100);
         clients.forget_streams(|key| *key == stream);

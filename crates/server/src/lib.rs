@@ -16,6 +16,7 @@ mod gate;
 pub mod http;
 mod http_flv;
 pub mod log;
+mod metrics;
 pub mod probe;
 mod rates;
 pub mod record;

@@ -45,6 +45,8 @@ pub struct Settings {
     pub record: Record,
     /// What one server takes. Over a limit, clients get a clear refusal.
     pub limits: Limits,
+    /// Metrics for Prometheus, at `/metrics`.
+    pub metrics: Metrics,
     /// Logs, on stderr.
     pub log: Log,
     /// Stopping.
@@ -228,6 +230,15 @@ pub struct Limits {
     pub idle_timeout: Duration,
 }
 
+/// Settings of metrics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Metrics {
+    /// Whether streams have metrics of their own, with the label `stream_key`: the 200 that are on air longest.
+    #[schemars(extend("x-live" = true))]
+    pub stream_labels: bool,
+}
+
 /// Settings of logs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -330,6 +341,12 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { stream_labels: true }
     }
 }
 

@@ -117,13 +117,15 @@ impl Server {
             match accepted {
                 Ok((tcp, remote)) => {
                     let Some(pass) = self.app.gate.enter(remote.ip(), &self.app.settings().limits) else {
+                        self.app.metrics.turned_away(proto);
                         continue;
                     };
+                    self.app.metrics.opened(proto);
                     let conn_id = self.app.next_connection();
                     let span = info_span!("connection", conn_id, %remote, proto);
                     let peer =
                         Peer(Arc::new(Connection { remote, pass, has_spoken: AtomicBool::new(false) }));
-                    let serve = self.clone().serve(tcp, tls.clone(), peer).instrument(span);
+                    let serve = self.clone().serve(tcp, proto, tls.clone(), peer).instrument(span);
                     self.app.shutdown.spawn(serve);
                 }
                 Err(error) => {
@@ -134,7 +136,13 @@ impl Server {
         }
     }
 
-    async fn serve(self: Arc<Self>, tcp: TcpStream, tls: Option<TlsAcceptor>, peer: Peer) {
+    async fn serve(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        proto: &'static str,
+        tls: Option<TlsAcceptor>,
+        peer: Peer,
+    ) {
         debug!("connected");
         let limits = self.app.settings().limits.clone();
         let options = SocketOptions { dead_after: limits.idle_timeout, ..SocketOptions::default() };
@@ -143,10 +151,22 @@ impl Server {
             (Ok(()), None) => self.speak(tcp, peer).await,
             (Ok(()), Some(tls)) => match timeout(limits.handshake_timeout, tls.accept(tcp)).await {
                 Ok(Ok(stream)) => self.speak(stream, peer).await,
-                Ok(Err(error)) => Err(error.into()),
-                Err(_) => Err("timed out while waiting for the TLS handshake".into()),
+                Ok(Err(error)) => {
+                    self.app.metrics.handshake_failed(proto, "tls");
+                    Err(error.into())
+                }
+                Err(_) => {
+                    self.app.metrics.handshake_failed(proto, "timeout");
+                    Err("timed out while waiting for the TLS handshake".into())
+                }
             },
         };
+        let reason = match &outcome {
+            _ if self.stop.is_cancelled() => "shutdown",
+            Ok(()) => "closed",
+            Err(_) => "error",
+        };
+        self.app.metrics.closed(proto, reason);
         match outcome {
             Ok(()) => debug!("closed"),
             // Clients break off downloads all the time.

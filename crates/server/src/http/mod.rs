@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod listener;
 mod media;
+mod metrics;
 mod observe;
 mod path;
 mod problem;
@@ -23,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::api::docs::Description;
 pub(crate) use self::listener::Peer;
+pub(crate) use self::api::streams::is_viewer;
 pub use self::listener::Server;
 pub use self::problem::Problem;
 use crate::app::App;
@@ -32,8 +34,10 @@ pub(crate) type Routes = OpenApiRouter<Arc<App>>;
 
 /// Everything that is answered over HTTP. What no route is for may be media.
 pub fn router(app: Arc<App>) -> Router {
-    let guarded =
-        Routes::new().nest("/api/v1", api::routes()).layer(from_fn_with_state(app.clone(), guard::guard));
+    let guarded = Routes::new()
+        .nest("/api/v1", api::routes())
+        .merge(metrics::routes())
+        .layer(from_fn_with_state(app.clone(), guard::guard));
     // For pages and players of any origin: health, media, and the news that there is no such stream.
     let open = Routes::new().merge(health::routes()).fallback(media::answer).layer(cors::for_everybody());
     let (router, description) = Routes::with_openapi(api::description())

@@ -1,9 +1,9 @@
 //! Every request: its id, and its line in the log.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,11 +26,16 @@ const LOGGED_PATH: usize = 256;
 /// An address that is longer than this is no address of ours: two names of 255 bytes, percent-encoded, and a token.
 const MAX_URI: usize = 8192;
 
+/// The route of what no route matches, in the metrics.
+const UNMATCHED: &str = "unmatched";
+
 pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
     let path = loggable_path(&app, &request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let _active = app.metrics.request();
     let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
     async move {
         let mut response = match refusal(&request) {
@@ -38,7 +43,10 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
             None => next.run(request).await,
         };
         response.headers_mut().insert(REQUEST_ID, id);
-        log(&method, &path, response.status(), begun);
+        let (status, took) = (response.status(), begun.elapsed());
+        log(&method, &path, status, took);
+        let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        app.metrics.answered(method_label(&method), route, status.as_u16(), took);
         response
     }
     .instrument(span)
@@ -81,9 +89,15 @@ fn request_id(request: &Request) -> HeaderValue {
     })
 }
 
+/// A method as a label. Clients may invent others.
+fn method_label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| method == *known).unwrap_or("other")
+}
+
 /// What changes something is news; what only looks, or plays, is not.
-fn log(method: &Method, path: &str, status: StatusCode, begun: Instant) {
-    let (status, ms) = (status.as_u16(), begun.elapsed().as_secs_f64() * 1000.0);
+fn log(method: &Method, path: &str, status: StatusCode, took: Duration) {
+    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
     if status >= 500 {
         warn!(%method, path, status, ms, "request");
     } else if method.is_safe() {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{Span, debug, info};
 
 use super::Server;
+use super::account::{count_end, count_handshake_failure};
 use super::admission::{Target, resolve};
 use super::from_hub::Egress;
 use super::to_hub::Ingest;
@@ -34,7 +35,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a connection ended, where that is no failure.
 #[derive(Debug)]
-enum Ending {
+pub(super) enum Ending {
     /// The client closed it.
     Closed,
     /// The client was told no.
@@ -52,7 +53,10 @@ enum Ending {
 /// Serves one connection to its end and says what became of it.
 pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket) {
     info!("connected");
-    match run(server, incoming, pass, ticket).await {
+    let (app, protocol) = (server.app.clone(), ticket.protocol());
+    let outcome = run(server, incoming, pass, ticket).await;
+    count_end(&app.metrics, protocol, &outcome);
+    match outcome {
         Ok(Ending::Closed | Ending::Refused) => info!("closed"),
         Ok(Ending::Shutdown) => info!("closed: the server is shutting down"),
         Ok(Ending::Kicked) => info!(reason = "kicked", "closed"),
@@ -78,8 +82,11 @@ async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket
         let request = connect_request(&mut connection).await?;
         Ok::<_, Error>((connection, request))
     });
+    let too_late = |_| Error::Timeout("waiting for the handshake and `connect`");
     let arrived = tokio::select! {
-        arrived = arrived => arrived.map_err(|_| Error::Timeout("waiting for the handshake and `connect`"))??,
+        arrived = arrived => arrived.map_err(too_late).flatten().inspect_err(|error| {
+            count_handshake_failure(&server.app.metrics, ticket.protocol(), error);
+        })?,
         () = server.shutdown.requested() => return Ok(Ending::Shutdown),
         () = ticket.kicked() => return Ok(Ending::Kicked),
     };
@@ -313,7 +320,9 @@ impl Client {
             multitrack: capabilities.multitrack() || all_tracks,
             nanos: capabilities.timestamp_nano_offset(),
         };
-        let player = Egress::new(&self.server.hub, &decision.key, request.stream, dialect, &settings.play);
+        let delivery = self.server.app.metrics.delivery(self.ticket.protocol());
+        let player =
+            Egress::new(&self.server.hub, &decision.key, request.stream, dialect, &settings.play, delivery);
         let mut player = match player {
             Ok(player) => player,
             Err(error) => {

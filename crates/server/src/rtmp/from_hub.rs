@@ -11,6 +11,7 @@ use tracing::debug;
 
 use crate::config::{Linger, Play};
 use crate::encodings::{Encodings, Hub, media};
+use crate::metrics::Delivery;
 use crate::tag_type::media_type;
 
 /// How many payload bytes are taken from the log at once: what a socket can swallow, little enough that a slow player
@@ -37,6 +38,9 @@ pub(super) struct Egress {
     /// When the media begins that follows the configurations of a late join. They may be hours older, and players that see
     /// time jump from them to the media show odd things.
     headers_at: Option<Timestamp>,
+    delivery: Delivery,
+    /// Since when the player waits for its first frame, for as long as there is one to wait for.
+    asked: Option<Instant>,
 }
 
 impl Egress {
@@ -47,6 +51,7 @@ impl Egress {
         stream: MessageStreamId,
         dialect: Dialect,
         settings: &Play,
+        delivery: Delivery,
     ) -> Result<Self, SubscribeError> {
         let (wake, linger) = match settings.linger {
             Linger::Auto => (Wake::Video, Duration::ZERO),
@@ -67,6 +72,8 @@ impl Egress {
             video_is_off: false,
             awaits_key: false,
             headers_at: None,
+            delivery,
+            asked: Some(Instant::now()),
         })
     }
 
@@ -118,6 +125,7 @@ impl Egress {
     /// Writes the batch into `output`.
     pub(super) fn send(&mut self, session: &mut ServerSession, output: &mut Output) -> Result<(), Error> {
         let mut batch = std::mem::take(&mut self.batch);
+        self.account(&batch);
         for event in batch.drain(..) {
             match event {
                 Event::Packet(packet) => self.send_packet(&packet, session, output)?,
@@ -144,12 +152,34 @@ impl Egress {
         Ok(())
     }
 
+    /// Counts what goes out. How old it is tells nothing in the first batch, which is the past.
+    fn account(&mut self, batch: &[Event<Encodings>]) {
+        let arrivals = batch.iter().filter_map(|event| match event {
+            Event::Packet(packet) if packet.frame.is_media() => Some(packet.arrived),
+            _ => None,
+        });
+        let (count, newest) =
+            arrivals.fold((0, None), |(count, newest), at| (count + 1, newest.max(Some(at))));
+        let Some(newest) = newest else {
+            if self.fresh && batch.is_empty() {
+                // Nobody publishes: a wait for the publisher is none for the server.
+                self.asked = None;
+            }
+            return;
+        };
+        self.delivery.sent(count, (!self.fresh).then(|| newest.elapsed()));
+        if let Some(asked) = self.asked.take() {
+            self.delivery.first_frame(asked.elapsed());
+        }
+    }
+
     /// A player that waited, or outlived a publisher, learns that one is there.
     fn started(&mut self, session: &mut ServerSession, output: &mut Output) {
         self.awaits_key = false;
         if self.fresh {
             return;
         }
+        self.asked = Some(Instant::now());
         session.send_user_control(UserControl::StreamBegin(self.stream), output);
         session.send_status(self.stream, Status::PLAY_PUBLISH_NOTIFY, "a publisher has begun", output);
     }
@@ -193,6 +223,7 @@ impl Egress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
     use bytes::Bytes;
     use flumen_hub::{Config, Credential, PublishRequest};
     use flumen_media::{AudioCodec, Codec, TimeDelta, TrackId};
@@ -206,8 +237,9 @@ mod tests {
         let mut publisher = hub.publish(&key, request).await.expect("free");
         let linger = Linger::Fixed(Duration::from_millis(50));
         let settings = Play { wait: false, linger };
+        let delivery = Metrics::new().delivery("rtmp");
         let mut player =
-            Egress::new(&hub, &key, MessageStreamId(1), Dialect::PLAIN, &settings).expect("on air");
+            Egress::new(&hub, &key, MessageStreamId(1), Dialect::PLAIN, &settings, delivery).expect("on air");
         let frame = Frame {
             track: TrackId::AUDIO,
             codec: Codec::Audio(AudioCodec::Mp3),

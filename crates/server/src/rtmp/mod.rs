@@ -1,5 +1,6 @@
 //! RTMP and RTMPS: listeners, and what their connections do with the hub.
 
+mod account;
 mod admission;
 mod connection;
 mod from_hub;
@@ -99,8 +100,10 @@ impl Server {
                 Ok(incoming) => {
                     let remote = incoming.remote_addr();
                     let Some(pass) = self.app.gate.enter(remote.ip(), &self.settings().limits) else {
+                        self.app.metrics.turned_away(proto);
                         continue;
                     };
+                    self.app.metrics.opened(proto);
                     let conn_id = self.app.next_connection();
                     let ticket = self.app.clients.enter(conn_id, remote, proto);
                     let span =

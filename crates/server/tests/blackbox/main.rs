@@ -12,6 +12,7 @@ mod http;
 mod http_flv;
 mod limits;
 mod logins;
+mod metrics;
 mod openapi;
 mod peer;
 mod play;

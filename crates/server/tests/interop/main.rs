@@ -9,6 +9,7 @@ mod gstreamer;
 mod harness;
 mod http_flv;
 mod late_join;
+mod metrics;
 mod multitrack;
 mod obs;
 mod players;

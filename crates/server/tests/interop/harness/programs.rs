@@ -21,6 +21,11 @@ pub(crate) fn enhanced_ffmpeg() -> Command {
     quiet(Command::new(present(target().join("tools/venv/bin/ffmpeg"))))
 }
 
+/// Python with the packages that `make test-deps` installs.
+pub(crate) fn python() -> Command {
+    Command::new(present(target().join("tools/venv/bin/python")))
+}
+
 /// ffprobe 5.1, which reports errors and what it is asked for.
 pub(crate) fn ffprobe() -> Command {
     let mut command = program("ffprobe");

@@ -1,5 +1,6 @@
 //! A Flumen server of a test's own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -48,6 +49,11 @@ impl Server {
     /// `HOST:PORT` of its RTMP listener.
     pub(crate) fn rtmp_addr(&self) -> &str {
         &self.rtmp
+    }
+
+    /// Its HTTP listener.
+    pub(crate) fn http_addr(&self) -> SocketAddr {
+        self.http.parse().expect("an address")
     }
 
     /// The address of the stream `live/NAME`.
