@@ -23,8 +23,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::api::docs::Description;
-pub(crate) use self::listener::Peer;
 pub(crate) use self::api::streams::is_viewer;
+pub(crate) use self::listener::Peer;
 pub use self::listener::Server;
 pub use self::problem::Problem;
 use crate::app::App;
