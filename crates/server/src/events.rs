@@ -64,6 +64,18 @@ pub enum Happening {
         /// Why, in words.
         reason: String,
     },
+    /// Somebody may not publish; there is no stream of it.
+    #[serde(rename = "publish.failed")]
+    PublishFailed {
+        /// The stream it asked for; nothing where that is its secret (`auth.publish = "http"`).
+        stream_key: Option<String>,
+        /// What it speaks, such as `rtmp`.
+        protocol: &'static str,
+        /// Its address and port.
+        remote: String,
+        /// Why, as it was told.
+        reason: String,
+    },
     /// Somebody began to play.
     #[serde(rename = "viewer.joined")]
     ViewerJoined {
@@ -142,6 +154,7 @@ impl Happening {
             Self::StreamInterrupted { .. } => "stream.interrupted",
             Self::StreamResumed { .. } => "stream.resumed",
             Self::StreamEnded { .. } => "stream.ended",
+            Self::PublishFailed { .. } => "publish.failed",
             Self::ViewerJoined { .. } => "viewer.joined",
             Self::ViewerLeft { .. } => "viewer.left",
             Self::ClientConnected { .. } => "client.connected",

@@ -80,7 +80,7 @@ pub(crate) async fn play(app: &App, key: &StreamKey, request: Request) -> Result
         remote: remote.ip(),
         protocol: Protocol::Flv,
     };
-    let decision = app.auth.decide(asked).await?;
+    let decision = app.auth.decide(asked).await.inspect_err(|denied| info!(reason = %denied, "refused"))?;
     let subscriber = match subscribe(app, &decision.key) {
         Ok(subscriber) => subscriber,
         Err(error) => {

@@ -24,6 +24,7 @@ use super::from_hub::Egress;
 use super::to_hub::Ingest;
 use crate::auth::{Action, Decision, Denied, Protocol, PublishRefusal, Request as AuthRequest, Shown};
 use crate::clients::{Role, Ticket};
+use crate::events::Happening;
 use crate::gate::Pass;
 use crate::log::excerpt;
 
@@ -286,13 +287,16 @@ impl Client {
         };
         let decision = match self.decide(Action::Publish, &key, &shown).await {
             Ok(decision) => decision,
-            Err(denied) => return self.refuse(request.stream, (Status::PUBLISH_DENIED, denied.to_string())),
+            Err(denied) => {
+                let refusal = (Status::PUBLISH_DENIED, denied.to_string());
+                return self.refuse_publisher(&key, request.stream, refusal);
+            }
         };
         let peer = self.connection.remote_addr().to_string().into();
         let key = decision.key.clone();
         let publisher = match decision.publish(&self.server.hub, Protocol::Rtmp.label(), peer).await {
             Ok(publisher) => publisher,
-            Err(error) => return self.refuse(request.stream, publish_refusal(error)),
+            Err(error) => return self.refuse_publisher(&key, request.stream, publish_refusal(error)),
         };
         let ingest = Ingest::new(publisher);
         let closed = Box::pin(ingest.publisher().closed());
@@ -379,6 +383,23 @@ impl Client {
         let (session, output) = self.connection.session();
         session.reject(stream, status, &reason, output)?;
         Ok(Some(Ending::Refused))
+    }
+
+    /// Tells a publisher no, and others that it was told so.
+    fn refuse_publisher(
+        &mut self,
+        key: &StreamKey,
+        stream: MessageStreamId,
+        refusal: (Status, String),
+    ) -> Result<Option<Ending>, Error> {
+        let app = &self.server.app;
+        app.events.tell(Happening::PublishFailed {
+            stream_key: (!app.auth.hides_keys(Action::Publish)).then(|| key.to_string()),
+            protocol: Protocol::Rtmp.label(),
+            remote: self.connection.remote_addr().to_string(),
+            reason: refusal.1.clone(),
+        });
+        self.refuse(stream, refusal)
     }
 
     fn decide_trace(&self, key: &str) {

@@ -114,6 +114,8 @@ async fn whoever_guesses_tokens_is_told_to_wait() {
 #[tokio::test]
 async fn a_denied_publisher_leaves_nothing_behind() {
     let server = server(&format!("{BOTH} --record-all --record-dir rec")).await;
+    let web = Web::of(&server).await;
+    let mut events = web.request(Method::GET, "/api/v1/events").send().await.expect("it answers");
     let mut wire = Wire::connect(server.address(), "live").await;
     let stream = wire.create_stream().await;
     wire.call(stream, "publish", &["show".into(), "live".into()]).await.expect("the server reads");
@@ -126,6 +128,14 @@ async fn a_denied_publisher_leaves_nothing_behind() {
     assert_eq!(codes, ["NetStream.Publish.Denied"], "never Publish.Start");
     a_moment().await;
     assert!(!server.folder().join("rec").exists());
+    let mut told = String::new();
+    while !told.contains("client.disconnected") {
+        told.push_str(
+            std::str::from_utf8(&events.chunk().await.expect("open").expect("more")).expect("text"),
+        );
+    }
+    assert!(told.contains("publish.failed") && told.contains("the token is missing"), "{told}");
+    assert!(!told.contains("stream."), "{told}");
     for sign in ["Started", r#""msg":"publishing""#, "recording"] {
         assert!(!server.log().contains(sign), "{sign}");
     }

@@ -8,6 +8,7 @@ use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Publisher};
 use futures_util::StreamExt;
 use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -365,6 +366,26 @@ async fn a_player_that_closes_its_websocket_is_gone() {
         assert!(begin.elapsed() < PATIENCE, "its place stays taken");
         sleep(Duration::from_millis(50)).await;
     }
+    feed.finish().await;
+}
+
+#[tokio::test]
+async fn a_player_is_a_client_and_can_be_kicked() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let feed = Feed::start(&server.url("live/show")).await;
+    let mut file = File::open(&web, "/live/show.flv").await;
+    file.next().await.expect("it plays");
+    let is_flv = |client: &&Value| client["protocol"] == "flv" && client["bytesOut"].as_u64() > Some(0);
+    let clients = web
+        .get_until("/api/v1/clients", |answer| {
+            answer["clients"].as_array().is_some_and(|clients| clients.iter().any(|client| is_flv(&client)))
+        })
+        .await;
+    let client = clients["clients"].as_array().expect("a list").iter().find(is_flv).expect("just seen");
+    let id = client["id"].as_str().expect("an id");
+    web.post(&format!("/api/v1/clients/{id}/kick"), None).await.ok();
+    while file.next().await.is_some() {}
     feed.finish().await;
 }
 
