@@ -389,6 +389,30 @@ async fn a_player_is_a_client_and_can_be_kicked() {
     feed.finish().await;
 }
 
+/// What protects a stream over RTMP protects it here as well.
+#[tokio::test]
+async fn where_rtmp_has_users_http_asks_for_them() {
+    let server = Server::start_with("", &[("flumen.toml", "[rtmp.users]\nann = 'hunter2'\n")]).await;
+    let web = Web::of(&server).await;
+    let feed = Feed::start(&format!("rtmp://ann:hunter2@{}/live/show", server.address())).await;
+    let answer = web.get("/live/show.flv").await;
+    assert!(answer.problem(401).contains("login is missing"), "{answer:?}");
+    assert!(answer.headers["www-authenticate"].to_str().expect("text").starts_with("Basic"));
+    let ask = async |password| {
+        let request = web.request(Method::GET, "/live/show.flv").basic_auth("ann", Some(password));
+        request.send().await.expect("an answer").status()
+    };
+    assert_eq!(ask("hunter2").await, StatusCode::OK);
+    assert_eq!(ask("guess").await, StatusCode::UNAUTHORIZED);
+    File::open(&web, "/live/show.flv?user=ann&pass=hunter2").await.next().await.expect("it plays");
+    for _ in 0..9 {
+        ask("guess").await;
+    }
+    assert_eq!(ask("hunter2").await, StatusCode::TOO_MANY_REQUESTS);
+    feed.finish().await;
+    assert!(!server.log().contains("hunter2"));
+}
+
 #[tokio::test]
 async fn who_may_not_play_is_told_why() {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";

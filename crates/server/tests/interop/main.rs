@@ -16,3 +16,4 @@ mod players;
 mod probe;
 mod recording;
 mod timestamps;
+mod tokens;
