@@ -73,7 +73,10 @@ async fn close(driver: &mut Driver<ClientSession>) -> Result<(), Error> {
 
 /// Runs `attempt` until it succeeds, with pauses; gives the last error when the attempts are used up or trying again is
 /// pointless.
-async fn retry<T>(backoff: &Backoff, mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+async fn retry<T, F>(backoff: &Backoff, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let mut pauses = backoff.pauses(|| u8::from_ne_bytes(crate::random_bytes()));
     loop {
         match attempt().await {
@@ -91,4 +94,19 @@ async fn retry<T>(backoff: &Backoff, mut attempt: impl AsyncFnMut() -> Result<T,
 
 fn parse(url: &str) -> Result<RtmpUrl, Error> {
     Ok(RtmpUrl::parse(url)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles, which is the test: clients are used in tasks that move between threads.
+    #[test]
+    fn reconnecting_may_move_between_threads() {
+        fn assert_send(_: impl Send) {}
+        let _ = |mut publisher: Publisher, mut player: Player| {
+            assert_send(async move { publisher.reconnect().await });
+            assert_send(async move { player.reconnect().await });
+        };
+    }
 }

@@ -56,11 +56,11 @@ impl Player {
     /// # Errors
     /// When the address is wrong, the server cannot be reached, or it refuses.
     pub async fn connect(url: &str, options: ClientOptions) -> Result<Self, Error> {
-        Self::open(&parse(url)?, options).await
+        Self::open(parse(url)?, options).await
     }
 
-    async fn open(url: &RtmpUrl, options: ClientOptions) -> Result<Self, Error> {
-        let Connected { driver, server, url } = connect(url, false, &options).await?;
+    async fn open(url: RtmpUrl, options: ClientOptions) -> Result<Self, Error> {
+        let Connected { driver, server, url } = connect(&url, false, &options).await?;
         let stream = MessageStreamId::CONNECTION;
         let mut player = Self { driver, stream, server, url, options, next_url: None, early: None };
         let limit = player.options.connect_timeout;
@@ -139,7 +139,7 @@ impl Player {
     pub async fn reconnect(&mut self) -> Result<(), Error> {
         let url = self.next_url.take().unwrap_or_else(|| self.url.clone());
         let options = self.options.clone();
-        let fresh = retry(&options.backoff, async || Self::open(&url, options.clone()).await).await?;
+        let fresh = retry(&options.backoff, || Self::open(url.clone(), options.clone())).await?;
         let mut old = std::mem::replace(self, fresh);
         // If the old server is gone already, all the better.
         let _ = timeout(END_WITHIN, old.driver.shutdown()).await;

@@ -42,11 +42,11 @@ impl Publisher {
     /// # Errors
     /// When the address is wrong, the server cannot be reached, or it refuses.
     pub async fn connect(url: &str, options: ClientOptions) -> Result<Self, Error> {
-        Self::open(&parse(url)?, options).await
+        Self::open(parse(url)?, options).await
     }
 
-    async fn open(url: &RtmpUrl, options: ClientOptions) -> Result<Self, Error> {
-        let Connected { driver, server, url } = connect(url, true, &options).await?;
+    async fn open(url: RtmpUrl, options: ClientOptions) -> Result<Self, Error> {
+        let Connected { driver, server, url } = connect(&url, true, &options).await?;
         let stream = MessageStreamId::CONNECTION;
         let mut publisher = Self { driver, stream, server, url, options, next_url: None };
         let limit = publisher.options.connect_timeout;
@@ -125,14 +125,14 @@ impl Publisher {
         let requested = self.next_url.take();
         let url = requested.clone().unwrap_or_else(|| self.url.clone());
         if requested.is_some()
-            && let Ok(fresh) = Self::open(&url, options.clone()).await
+            && let Ok(fresh) = Self::open(url.clone(), options.clone()).await
         {
             let old = std::mem::replace(self, fresh);
             tokio::spawn(old.finish());
             return Ok(());
         }
         self.end().await;
-        *self = retry(&options.backoff, async || Self::open(&url, options.clone()).await).await?;
+        *self = retry(&options.backoff, || Self::open(url.clone(), options.clone())).await?;
         Ok(())
     }
 
