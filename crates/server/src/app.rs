@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::record::Recordings;
+use crate::relay::Relays;
 use crate::shutdown::Shutdown;
 use crate::store::RedbStore;
 
@@ -41,6 +42,8 @@ pub struct App {
     pub(crate) metrics: Metrics,
     /// Who is connected.
     pub(crate) clients: Arc<Clients>,
+    /// Streams from and to other servers.
+    pub(crate) relays: Relays,
     /// How fast the streams are.
     pub(crate) rates: Rates,
     /// Counts the connections of all protocols.
@@ -64,6 +67,7 @@ impl App {
             recordings: Recordings::new(events.clone()),
             events,
             metrics: Metrics::new(),
+            relays: Relays::default(),
             rates: Rates::default(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),

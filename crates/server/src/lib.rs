@@ -20,6 +20,7 @@ mod metrics;
 pub mod probe;
 mod rates;
 pub mod record;
+mod relay;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;

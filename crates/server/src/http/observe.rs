@@ -97,7 +97,7 @@ fn method_label(method: &Method) -> &'static str {
 
 /// What changes something is news; what only looks, or plays, is not.
 fn log(method: &Method, path: &str, status: StatusCode, took: Duration) {
-    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
+    let (status, ms) = (status.as_u16(), took.as_micros() as f64 / 1000.0);
     if status >= 500 {
         warn!(%method, path, status, ms, "request");
     } else if method.is_safe() {

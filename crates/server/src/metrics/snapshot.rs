@@ -13,6 +13,7 @@ use prometheus_client::metrics::MetricType;
 use super::process::Process;
 use crate::app::App;
 use crate::http::is_viewer;
+use crate::relay::{self, Direction, State};
 
 /// Streams that are told of one by one: those that are on air longest. A stranger who publishes ever other names cannot
 /// fill the database of whoever gathers the metrics.
@@ -41,6 +42,7 @@ impl Collector for Snapshot {
         page.about_totals(&self.app)?;
         page.about_clients(&self.app)?;
         page.about_recordings(&self.app)?;
+        page.about_relays(&self.app)?;
         page.about_each_stream(&self.app, &streams)?;
         page.about_the_process()
     }
@@ -110,7 +112,7 @@ impl Page<'_> {
         // Protocols that were in use once stay, with zeros: a gauge that vanishes looks like one that got stuck.
         let mut publishers = BTreeMap::from([("rtmp", 0u64)]);
         let mut viewers = BTreeMap::from([("rtmp", 0u64)]);
-        let mut readers = BTreeMap::from([("record", 0u64)]);
+        let mut readers = BTreeMap::from([("record", 0u64), (relay::PUSH, 0)]);
         for stream in streams {
             if let Some(on_air) = stream.on_air.as_ref().filter(|_| stream.state == StreamState::Live) {
                 *publishers.entry(on_air.protocol).or_default() += 1;
@@ -195,6 +197,22 @@ impl Page<'_> {
             "Frames left out because the disk was slow",
             counters.skipped(),
         )
+    }
+
+    fn about_relays(&mut self, app: &App) -> fmt::Result {
+        const KINDS: [Direction; 2] = [Direction::Push, Direction::Pull];
+        const STATES: [State; 4] = [State::Idle, State::Connecting, State::Running, State::Retrying];
+        let relays: Vec<_> =
+            app.relays.all().iter().map(|relay| (relay.order.direction, relay.progress())).collect();
+        let mut now = Vec::new();
+        for (direction, state) in KINDS.iter().flat_map(|kind| STATES.map(|state| (*kind, state))) {
+            let count = relays
+                .iter()
+                .filter(|(kind, progress)| (*kind, progress.state) == (direction, state))
+                .count();
+            now.push(([("direction", direction.label()), ("state", state.label())], count as u64));
+        }
+        self.gauges("relays", "Relays to and from other servers, by what they do", now)
     }
 
     fn about_each_stream(&mut self, app: &App, streams: &[StreamInfo]) -> fmt::Result {

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span, warn};
 
 use self::logins::Logins;
+pub(crate) use self::to_hub::Ingest;
 use self::trace::TraceTap;
 use crate::app::App;
 use crate::config::Settings;

@@ -14,7 +14,7 @@ use crate::tag_type::tag_type;
 const COPY_ABOVE: usize = 4096;
 
 /// A publishing message stream.
-pub(super) struct Ingest {
+pub(crate) struct Ingest {
     publisher: Publisher<Encodings>,
     /// One clock for all kinds: audio and video of one encoder wrap together.
     clock: Unwrapper,
@@ -25,17 +25,17 @@ pub(super) struct Ingest {
 }
 
 impl Ingest {
-    pub(super) fn new(publisher: Publisher<Encodings>) -> Self {
+    pub(crate) fn new(publisher: Publisher<Encodings>) -> Self {
         Self { publisher, clock: Unwrapper::new(), metadata: None, unreadable: 0 }
     }
 
-    pub(super) fn publisher(&self) -> &Publisher<Encodings> {
+    pub(crate) fn publisher(&self) -> &Publisher<Encodings> {
         &self.publisher
     }
 
     /// Appends the frames of one message. What cannot be understood is passed over: a stranger's odd message must not
     /// end a stream.
-    pub(super) fn push(&mut self, media: Media) -> Result<(), CloseReason> {
+    pub(crate) fn push(&mut self, media: Media) -> Result<(), CloseReason> {
         let tag = tag_type(media.kind);
         let dts = self.clock.unwrap(media.timestamp);
         let frames = match flv::parse_body(tag, dts, media.payload.clone()) {
@@ -69,7 +69,7 @@ impl Ingest {
     }
 
     /// Ends the stream, as the publisher asked.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         self.publisher.finish();
     }
 }

@@ -277,6 +277,7 @@ async fn the_description_has_every_route_and_answers_are_what_it_says() {
         ("/api/v1/clients", "/api/v1/clients"),
         ("/api/v1/bans", "/api/v1/bans"),
         ("/api/v1/recordings", "/api/v1/recordings"),
+        ("/api/v1/relays", "/api/v1/relays"),
     ] {
         openapi::check(&description, route, &web.get(path).await.ok());
     }

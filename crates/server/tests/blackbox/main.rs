@@ -22,6 +22,7 @@ mod program;
 mod publish;
 mod publishing;
 mod record;
+mod relay;
 mod reload;
 mod server;
 mod settings;

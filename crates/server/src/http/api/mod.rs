@@ -5,6 +5,7 @@ pub(super) mod docs;
 mod events;
 mod key;
 mod recordings;
+mod relays;
 pub(crate) mod streams;
 
 use axum::body::Bytes;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Routes {
         .merge(streams::routes())
         .merge(clients::routes())
         .merge(recordings::routes())
+        .merge(relays::routes())
         .merge(events::routes())
         .merge(auth::routes::routes())
 }

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::key::{Key, seconds, time_ago};
 use crate::app::App;
 use crate::http::{Problem, Routes};
+use crate::relay;
 
 pub(super) fn routes() -> Routes {
     Routes::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(stop))
@@ -205,7 +206,7 @@ impl Stream {
 
 /// Whether readers with this label are people who watch, not the server itself.
 pub(crate) fn is_viewer(label: &str) -> bool {
-    !matches!(label, "record")
+    !matches!(label, "record" | relay::PUSH)
 }
 
 impl From<StreamState> for Phase {

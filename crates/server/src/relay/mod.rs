@@ -1,0 +1,313 @@
+//! Relays: streams that this server pushes to others, or pulls from them, over RTMP and RTMPS.
+//!
+//! A relay is one task with at most one connection. Pushing is reading: a relay to another server is a player that stays
+//! over a publisher's reconnect. Pulling is publishing: what comes over a new connection goes on with the same stream. What
+//! fails is tried again with growing pauses, until the relay is removed. Relays live as long as the process.
+
+mod pull;
+mod push;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use flumen_hub::StreamKey;
+use flumen_rtmp::proto::{RtmpUrl, RtmpUrlError};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+pub(crate) use self::push::LABEL as PUSH;
+use crate::app::App;
+
+/// Relays at one time.
+const MAX_RELAYS: usize = 100;
+
+/// The pause after a failure, and the longest one: it doubles with each failure.
+const PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// A connection that held so long was none of the failures before it.
+const HELD: Duration = Duration::from_secs(60);
+
+/// What stands for a secret in an address.
+const MASK: &str = "***";
+
+/// All relays.
+#[derive(Debug, Default)]
+pub(crate) struct Relays {
+    all: Mutex<BTreeMap<u64, Arc<Relay>>>,
+    ids: AtomicU64,
+}
+
+/// Where media goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Direction {
+    /// From here to the other server.
+    Push,
+    /// From the other server to here.
+    Pull,
+}
+
+/// What a relay is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) direction: Direction,
+    pub(crate) stream: StreamKey,
+    /// The other server's stream: `rtmp[s]://[user:password@]host[:port]/app/name[?query]`. Holds secrets.
+    pub(crate) url: String,
+    /// Pulls only while somebody here wants to play.
+    pub(crate) on_demand: bool,
+}
+
+/// One relay.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) id: u64,
+    pub(crate) order: Order,
+    /// The address without what is secret in it.
+    pub(crate) shown_url: String,
+    progress: Mutex<Progress>,
+    removed: CancellationToken,
+}
+
+/// How a relay gets on.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    pub(crate) state: State,
+    /// Since when it is in that state.
+    pub(crate) since: SystemTime,
+    /// Failures since the relay was made.
+    pub(crate) failures: u64,
+    /// What went wrong last.
+    pub(crate) last_error: Option<String>,
+    /// Payload bytes carried.
+    pub(crate) bytes: u64,
+}
+
+/// What a relay is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// Nobody publishes, or nobody wants to play.
+    Idle,
+    /// It calls the other server.
+    Connecting,
+    /// Media flows.
+    Running,
+    /// It failed and waits for the next attempt.
+    Retrying,
+}
+
+/// Resolves when a relay is removed or the server stops.
+type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Why there is no such relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Url(#[from] RtmpUrlError),
+    #[error("there is such a relay already")]
+    Twice,
+    #[error("there are as many relays as the server takes, {MAX_RELAYS}")]
+    TooMany,
+}
+
+/// Why a relay's connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Rtmp(#[from] flumen_rtmp::Error),
+    #[error("the stream cannot be read: {0}")]
+    Subscribe(#[from] flumen_hub::SubscribeError),
+    #[error("reading the stream ended: {0}")]
+    Unsubscribed(#[from] flumen_hub::SubscribeEnd),
+    #[error("the stream cannot be published: {0}")]
+    Publish(#[from] flumen_hub::PublishError),
+    #[error("the stream was ended here: {0}")]
+    Closed(#[from] flumen_hub::CloseReason),
+    #[error("the other server closed the connection")]
+    Hung,
+}
+
+impl Relays {
+    /// All relays, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Relay>> {
+        self.all.lock().values().cloned().collect()
+    }
+
+    /// The relay with this number.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Relay>> {
+        self.all.lock().get(&id).cloned()
+    }
+
+    /// Begins a relay.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub(crate) fn add(&self, app: &Arc<App>, order: Order) -> Result<Arc<Relay>, Refusal> {
+        let url = RtmpUrl::parse(&order.url)?;
+        let mut all = self.all.lock();
+        let is_same = |other: &Order| {
+            (other.direction, &other.stream, &other.url) == (order.direction, &order.stream, &order.url)
+        };
+        if all.values().any(|relay| is_same(&relay.order)) {
+            return Err(Refusal::Twice);
+        }
+        if all.len() >= MAX_RELAYS {
+            return Err(Refusal::TooMany);
+        }
+        let relay = Arc::new(Relay {
+            id: self.ids.fetch_add(1, Ordering::Relaxed) + 1,
+            shown_url: shown(&url, order.direction),
+            order,
+            progress: Mutex::new(Progress::new()),
+            removed: CancellationToken::new(),
+        });
+        all.insert(relay.id, relay.clone());
+        drop(all);
+        let span = info_span!(parent: None, "relay", relay = relay.id, stream_key = %relay.order.stream);
+        app.shutdown.spawn(run(app.clone(), relay.clone()).instrument(span));
+        Ok(relay)
+    }
+
+    /// Ends a relay. Says whether there was one.
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let removed = self.all.lock().remove(&id);
+        removed.inspect(|relay| relay.removed.cancel()).is_some()
+    }
+}
+
+impl Relay {
+    /// How it gets on.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.lock().clone()
+    }
+
+    fn enter(&self, state: State) {
+        let mut progress = self.progress.lock();
+        if progress.state != state {
+            progress.state = state;
+            progress.since = SystemTime::now();
+            debug!(?state, "relay");
+        }
+    }
+
+    fn carried(&self, bytes: usize) {
+        self.progress.lock().bytes += bytes as u64;
+    }
+
+    fn failed(&self, failure: &Failure) {
+        let mut progress = self.progress.lock();
+        progress.failures += 1;
+        progress.last_error = Some(failure.to_string());
+        drop(progress);
+        self.enter(State::Retrying);
+    }
+}
+
+impl State {
+    /// As it is called in the API and in the metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+        }
+    }
+}
+
+impl Direction {
+    /// As it is called in the API and in the metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Pull => "pull",
+        }
+    }
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { state: State::Idle, since: SystemTime::now(), failures: 0, last_error: None, bytes: 0 }
+    }
+}
+
+/// Relays until it is removed or the server stops. Failures in a row make the pauses longer.
+async fn run(app: Arc<App>, relay: Arc<Relay>) {
+    info!(url = relay.shown_url, direction = ?relay.order.direction, "relay begins");
+    let (shutdown, removed) = (app.shutdown.clone(), relay.removed.clone());
+    let mut over: Over = Box::pin(async move {
+        tokio::select! {
+            () = removed.cancelled() => {}
+            () = shutdown.requested() => {}
+        }
+    });
+    let mut in_a_row = 0u32;
+    loop {
+        let begun = Instant::now();
+        let relayed = match relay.order.direction {
+            Direction::Push => push::push(&app, &relay, &mut over).await,
+            Direction::Pull => pull::pull(&app, &relay, &mut over).await,
+        };
+        let Err(failure) = relayed else { break };
+        in_a_row = if begun.elapsed() > HELD { 1 } else { in_a_row.saturating_add(1) };
+        relay.failed(&failure);
+        // An operator wants to know that it fails, not how often it is tried.
+        match in_a_row {
+            1 => warn!(reason = %failure, "the relay failed; it will be tried again"),
+            _ => debug!(reason = %failure, in_a_row, "the relay failed again"),
+        }
+        tokio::select! {
+            () = sleep(pause(in_a_row)) => {}
+            () = &mut over => break,
+        }
+    }
+    info!("relay ended");
+}
+
+/// The pause after so many failures in a row, shortened by a random part so that relays do not call all at once.
+fn pause(in_a_row: u32) -> Duration {
+    let full = PAUSE.saturating_mul(1 << in_a_row.saturating_sub(1).min(8)).min(MAX_PAUSE);
+    full - full / 1024 * (getrandom::u32().unwrap_or_default() % 256)
+}
+
+/// `url` without secrets. What a stream is pushed to is named by a secret: its stream key at the other server.
+fn shown(url: &RtmpUrl, direction: Direction) -> String {
+    match direction {
+        Direction::Pull => url.redacted(),
+        Direction::Push => {
+            let base = url.tc_url.split(['?', '&']).next().unwrap_or_default();
+            format!("{base}/{MASK}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_what_is_secret() {
+        for (direction, url, expected) in [
+            (Direction::Push, "rtmps://a.rtmps.example/live2/abcd-efgh", "rtmps://a.rtmps.example/live2/***"),
+            (Direction::Push, "rtmp://user:pass@host:1936/app/key?token=x", "rtmp://host:1936/app/***"),
+            (Direction::Push, "rtmp://host/app?token=x", "rtmp://host/app/***"),
+            (Direction::Pull, "rtmp://host/live/show?token=x", "rtmp://host/live/show?token=***"),
+        ] {
+            assert_eq!(shown(&RtmpUrl::parse(url).expect("an address"), direction), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        for in_a_row in [1, 2, 5, 6, 100, u32::MAX] {
+            let full = PAUSE.saturating_mul(1 << in_a_row.min(20).saturating_sub(1)).min(MAX_PAUSE);
+            let pause = pause(in_a_row);
+            assert!(pause <= full && pause >= full * 3 / 4, "{in_a_row}: {pause:?}");
+        }
+    }
+}
