@@ -30,6 +30,7 @@ use crate::config::Linger;
 use crate::encodings::{Encodings, Hub};
 use crate::http::{Peer, Problem};
 use crate::log::excerpt;
+use crate::metrics::Delivery;
 
 /// How many payload bytes are taken from the log at once: what a socket can swallow, little enough that a slow player
 /// holds on to little.
@@ -103,6 +104,7 @@ pub(crate) async fn play(app: &App, key: &StreamKey, request: Request) -> Result
         dialect: Dialect { multitrack: all_tracks, nanos: false },
         has_begun: false,
         headers_at: None,
+        delivery: app.metrics.delivery(Protocol::Flv.label()),
     };
     Ok(match upgrade {
         Some(upgrade) => upgrade.max_message_size(MAX_MESSAGE).on_upgrade(|socket| speak(socket, reader)),
@@ -171,6 +173,7 @@ struct Reader {
     has_begun: bool,
     /// When the media begins that follows the configurations of a late join. They may be hours older.
     headers_at: Option<Timestamp>,
+    delivery: Delivery,
 }
 
 impl Reader {
@@ -190,10 +193,12 @@ impl Reader {
         self.ticket.carried(0, self.sent);
         let kicked = self.ticket.kicked();
         let mut tags = VecDeque::new();
+        let is_past = !self.has_begun;
         tokio::select! {
             read = self.read() => tags.extend(read.ok()?.map(|header| Bytes::copy_from_slice(&header.to_bytes()))),
             () = kicked => return None,
         }
+        self.delivery.sent(&self.batch, is_past);
         for event in std::mem::take(&mut self.batch) {
             match event {
                 Event::Started(start) => self.headers_at = start.dts,

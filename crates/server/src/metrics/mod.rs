@@ -3,6 +3,7 @@
 //! What happens is counted here as it happens; what is, is looked at when somebody asks (`snapshot`). No label has values
 //! that a client could choose without bound: streams are labelled up to a number, routes by their templates.
 
+mod delivery;
 mod process;
 mod snapshot;
 
@@ -18,6 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+pub(crate) use self::delivery::Delivery;
 use self::snapshot::Snapshot;
 use crate::app::App;
 
@@ -62,14 +64,6 @@ impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
         Histogram::new(self.0)
     }
-}
-
-/// What is counted for the players of one protocol. Looking the counters up costs more than counting.
-#[derive(Clone)]
-pub(crate) struct Delivery {
-    frames: Counter,
-    latency: Histogram,
-    first_frame: Histogram,
 }
 
 impl Metrics {
@@ -148,14 +142,14 @@ impl Metrics {
         self.protocol_errors.get_or_create(&[("protocol", protocol.into()), ("kind", kind.into())]).inc();
     }
 
-    /// The counters of the players of `protocol`.
+    /// Counts for a player of `protocol` that asks to play now.
     pub(crate) fn delivery(&self, protocol: &'static str) -> Delivery {
         let labels = [("protocol", protocol.into())];
-        Delivery {
-            frames: self.frames_sent.get_or_create(&labels).clone(),
-            latency: self.relay_latency.get_or_create(&labels).clone(),
-            first_frame: self.first_frame.get_or_create(&labels).clone(),
-        }
+        Delivery::new(
+            self.frames_sent.get_or_create(&labels).clone(),
+            self.relay_latency.get_or_create(&labels).clone(),
+            self.first_frame.get_or_create(&labels).clone(),
+        )
     }
 
     /// A request has come; it is being answered until the guard is dropped.
@@ -180,21 +174,6 @@ pub(crate) struct ActiveRequest(Gauge);
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-impl Delivery {
-    /// Frames were sent, the newest of them so long after it came, if that tells something.
-    pub(crate) fn sent(&self, frames: u64, latency: Option<Duration>) {
-        self.frames.inc_by(frames);
-        if let Some(latency) = latency {
-            self.latency.observe(latency.as_secs_f64());
-        }
-    }
-
-    /// The first frame was sent, so long after the player asked, or after there was something to ask for.
-    pub(crate) fn first_frame(&self, after: Duration) {
-        self.first_frame.observe(after.as_secs_f64());
     }
 }
 

@@ -39,8 +39,6 @@ pub(super) struct Egress {
     /// time jump from them to the media show odd things.
     headers_at: Option<Timestamp>,
     delivery: Delivery,
-    /// Since when the player waits for its first frame, for as long as there is one to wait for.
-    asked: Option<Instant>,
 }
 
 impl Egress {
@@ -73,7 +71,6 @@ impl Egress {
             awaits_key: false,
             headers_at: None,
             delivery,
-            asked: Some(Instant::now()),
         })
     }
 
@@ -125,7 +122,7 @@ impl Egress {
     /// Writes the batch into `output`.
     pub(super) fn send(&mut self, session: &mut ServerSession, output: &mut Output) -> Result<(), Error> {
         let mut batch = std::mem::take(&mut self.batch);
-        self.account(&batch);
+        self.delivery.sent(&batch, self.fresh);
         for event in batch.drain(..) {
             match event {
                 Event::Packet(packet) => self.send_packet(&packet, session, output)?,
@@ -152,34 +149,12 @@ impl Egress {
         Ok(())
     }
 
-    /// Counts what goes out. How old it is tells nothing in the first batch, which is the past.
-    fn account(&mut self, batch: &[Event<Encodings>]) {
-        let arrivals = batch.iter().filter_map(|event| match event {
-            Event::Packet(packet) if packet.frame.is_media() => Some(packet.arrived),
-            _ => None,
-        });
-        let (count, newest) =
-            arrivals.fold((0, None), |(count, newest), at| (count + 1, newest.max(Some(at))));
-        let Some(newest) = newest else {
-            if self.fresh && batch.is_empty() {
-                // Nobody publishes: a wait for the publisher is none for the server.
-                self.asked = None;
-            }
-            return;
-        };
-        self.delivery.sent(count, (!self.fresh).then(|| newest.elapsed()));
-        if let Some(asked) = self.asked.take() {
-            self.delivery.first_frame(asked.elapsed());
-        }
-    }
-
     /// A player that waited, or outlived a publisher, learns that one is there.
     fn started(&mut self, session: &mut ServerSession, output: &mut Output) {
         self.awaits_key = false;
         if self.fresh {
             return;
         }
-        self.asked = Some(Instant::now());
         session.send_user_control(UserControl::StreamBegin(self.stream), output);
         session.send_status(self.stream, Status::PLAY_PUBLISH_NOTIFY, "a publisher has begun", output);
     }

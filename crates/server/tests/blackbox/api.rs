@@ -263,6 +263,7 @@ async fn the_description_has_every_route_and_answers_are_what_it_says() {
     let web = Web::of(&server).await;
     let description = web.get("/api/v1/openapi.json").await.ok();
     assert_eq!(description["openapi"], "3.1.0");
+    assert_eq!(description["components"]["securitySchemes"]["token"]["scheme"], "bearer");
     let mut publisher =
         Publisher::connect(&server.url("live/show"), ClientOptions::default()).await.expect("it may publish");
     publisher.send(MediaType::Video, 0, video_header()).await.expect("it publishes");

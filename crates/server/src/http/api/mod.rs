@@ -11,6 +11,7 @@ pub(crate) mod streams;
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
 use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 
 use super::{Problem, Routes};
 use crate::auth;
@@ -26,9 +27,24 @@ use crate::auth;
 )]
 struct About;
 
+/// Says how the API wants its token, if it wants one.
+fn tell_of_the_token(description: &mut utoipa::openapi::OpenApi) {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The setting `api.token`; without it, programs on the same machine need none."))
+        .build();
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    let none_or_token =
+        [SecurityRequirement::default(), SecurityRequirement::new("token", std::iter::empty::<&str>())];
+    description.security = Some(none_or_token.into());
+}
+
 /// The beginning of the API's description; the routes add themselves.
 pub(super) fn description() -> utoipa::openapi::OpenApi {
-    About::openapi()
+    let mut description = About::openapi();
+    tell_of_the_token(&mut description);
+    description
 }
 
 /// All of `/api/v1`, below that prefix.
