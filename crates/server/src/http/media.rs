@@ -11,6 +11,7 @@ use flumen_hub::{InvalidKey, StreamKey};
 use percent_encoding::percent_decode_str;
 
 use super::Problem;
+use super::observe::Route;
 use crate::app::App;
 use crate::http_flv;
 
@@ -32,7 +33,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
         let allow = [(header::ALLOW, HeaderValue::from_static("GET,HEAD"))];
         return Ok((StatusCode::METHOD_NOT_ALLOWED, allow).into_response());
     }
-    http_flv::play(&app, &key, request).await
+    Ok(Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await))
 }
 
 fn no_key(error: InvalidKey) -> Problem {

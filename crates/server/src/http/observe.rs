@@ -27,7 +27,20 @@ const LOGGED_PATH: usize = 256;
 const MAX_URI: usize = 8192;
 
 /// The route of what no route matches, in the metrics.
-const UNMATCHED: &str = "unmatched";
+const UNMATCHED: Route = Route("unmatched");
+
+/// What the metrics call the route of an answer that was found without the router.
+#[derive(Clone, Copy)]
+pub(super) struct Route(pub(super) &'static str);
+
+impl Route {
+    /// An answer that the metrics count under this route.
+    pub(super) fn label(self, answer: impl IntoResponse) -> Response {
+        let mut answer = answer.into_response();
+        answer.extensions_mut().insert(self);
+        answer
+    }
+}
 
 pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
@@ -45,7 +58,8 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         response.headers_mut().insert(REQUEST_ID, id);
         let (status, took) = (response.status(), begun.elapsed());
         log(&method, &path, status, took);
-        let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let named = response.extensions().get::<Route>().copied().unwrap_or(UNMATCHED).0;
+        let route = route.as_ref().map_or(named, MatchedPath::as_str);
         app.metrics.answered(method_label(&method), route, status.as_u16(), took);
         response
     }

@@ -109,9 +109,9 @@ impl Page<'_> {
             ([("state", "waiting")], in_state(StreamState::Waiting)),
         ];
         self.gauges("streams", "Streams that somebody publishes or waits for", states)?;
-        // Protocols that were in use once stay, with zeros: a gauge that vanishes looks like one that got stuck.
-        let mut publishers = BTreeMap::from([("rtmp", 0u64)]);
-        let mut viewers = BTreeMap::from([("rtmp", 0u64)]);
+        // With zeros where nobody is: a gauge that vanishes looks like one that got stuck.
+        let mut publishers = BTreeMap::from(["demo", "relay", "rtmp"].map(|protocol| (protocol, 0u64)));
+        let mut viewers = BTreeMap::from(["flv", "rtmp"].map(|protocol| (protocol, 0u64)));
         let mut readers = BTreeMap::from([("record", 0u64), (relay::PUSH, 0)]);
         for stream in streams {
             if let Some(on_air) = stream.on_air.as_ref().filter(|_| stream.state == StreamState::Live) {

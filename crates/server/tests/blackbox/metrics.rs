@@ -64,6 +64,11 @@ async fn a_stream_with_a_viewer_is_counted() {
             && value(r#"http_requests_total{method="GET",route="/metrics",status="200"}"#) > 0.0
     })
     .await;
+    web.get("/live/nobody.flv").await.problem(404);
+    scrape_until(&web, |value| {
+        value(r#"http_requests_total{method="GET",route="/{app}/{name}.flv",status="404"}"#) == 1.0
+    })
+    .await;
     feed.finish().await;
     viewer.stop().await;
     let samples = scrape_until(&web, |value| {

@@ -15,5 +15,6 @@ mod obs;
 mod players;
 mod probe;
 mod recording;
+mod relay;
 mod timestamps;
 mod tokens;

@@ -1,13 +1,10 @@
 //! `flumen probe` tells the truth about streams of our server and of a foreign one.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{LIMIT, Process, Server, clip, ffprobe, flumen, legacy_ffmpeg, publisher, run, script};
+use crate::harness::{LIMIT, Nginx, Server, clip, ffprobe, flumen, legacy_ffmpeg, publisher, run};
 
 /// What `flumen probe` says of a stream.
 fn probe(url: &str) -> Value {
@@ -62,16 +59,6 @@ fn probe_agrees_with_ffprobe_on_our_server() {
 
 #[test]
 fn probe_agrees_with_ffprobe_on_nginx() {
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    let addr = format!("127.0.0.1:{port}");
-    let mut nginx = script("nginx-rtmp");
-    nginx.arg(&addr);
-    let _nginx = Process::start(nginx);
-    let listens = (0..200).any(|_| {
-        thread::sleep(Duration::from_millis(50));
-        TcpStream::connect(&addr).is_ok()
-    });
-    assert!(listens, "nginx does not start");
-    assert_probe_agrees(&format!("rtmp://{addr}/live/probed"));
+    let nginx = Nginx::start();
+    assert_probe_agrees(&nginx.url("probed"));
 }

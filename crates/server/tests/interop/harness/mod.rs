@@ -1,5 +1,6 @@
 //! What the interop tests share: a server under test, foreign programs, and the comparison of packets.
 
+mod nginx;
 mod packets;
 mod process;
 mod programs;
@@ -8,6 +9,7 @@ mod raw;
 mod server;
 mod transfer;
 
+pub(crate) use nginx::Nginx;
 pub(crate) use packets::{Track, assert_same, assert_same_tail, describe, key_frames_of, parse, tracks_of};
 pub(crate) use process::{Process, run};
 pub(crate) use programs::{
