@@ -169,8 +169,16 @@ async fn a_stream_is_recorded_on_demand() {
         web.get_until(&address, |one| one["state"] == "completed" && !one["duration"].is_null()).await;
     assert!(finished["duration"].as_f64() > Some(0.0), "{finished}");
     feed.finish().await;
+    let part = web.request(Method::GET, &format!("{address}/file")).header("range", "bytes=0-2").send().await;
+    let part = part.expect("it answers");
+    assert_eq!(
+        (part.status().as_u16(), &part.headers()["content-type"]),
+        (206, &"video/x-flv".parse().expect("a type"))
+    );
+    assert_eq!(part.bytes().await.expect("a body"), "FLV");
     web.delete(&address).await.ok();
     web.get(&address).await.problem(404);
+    web.get(&format!("{address}/file")).await.problem(404);
     web.get("/api/v1/recordings/..%2Fflumen.toml").await.problem(404);
     web.get("/api/v1/recordings/..%2Fx_20240229_123456.flv").await.problem(404);
 }

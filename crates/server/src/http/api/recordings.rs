@@ -6,14 +6,17 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use bytes::BytesMut;
 use flumen_hub::StreamKey;
 use flumen_media::TrackId;
 use flumen_media::flv::{Demuxer, Metadata};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
+use tower::ServiceExt;
+use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -30,6 +33,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .routes(routes!(list))
         .routes(routes!(one, delete))
+        .routes(routes!(file))
         .routes(routes!(start))
         .routes(routes!(stop))
 }
@@ -108,6 +112,25 @@ async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json
         Ok(recording)
     });
     Ok(Json(recording.await?))
+}
+
+/// The recording itself, whole or in parts (`Range`). One that is being written is as long as it is now.
+#[utoipa::path(get, path = "/recordings/{id}/file", tag = "recordings", params(
+    ("id" = String, Path, description = "The recording's `id`")
+), responses(
+    (status = OK, content_type = "video/x-flv", description = "The file"),
+    (status = PARTIAL_CONTENT, content_type = "video/x-flv", description = "A part of the file"),
+    (status = NOT_FOUND, body = Problem),
+))]
+async fn file(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<impl IntoResponse, Problem> {
+    let path = path(&app, &id)?;
+    let disposition = format!("attachment; filename=\"{id}\"");
+    let file = ServeFile::new(path).oneshot(request).await.into_response();
+    Ok(([(header::CONTENT_DISPOSITION, disposition)], file))
 }
 
 /// Deletes a recording.
