@@ -265,6 +265,41 @@ async fn pages_of_other_sites_cannot_use_the_browser_of_the_operator() {
     read(stop()).await.problem(404);
 }
 
+/// Names from strangers reach neither files nor shells, and every one of them gets an answer that says no.
+#[tokio::test]
+async fn odd_names_are_refused() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let long = "x".repeat(4096);
+    let names = [
+        "..%2F..%2Fetc%2Fpasswd",
+        "%2e%2e%2fetc",
+        "live%2Fa%00",
+        "live%2F%ff%fe",
+        "live%2Fa%0Ab",
+        "live%2F%3B%24%28id%29",
+        "live%2F%C3%A4",
+        "live%252Fx",
+        "live%2F",
+        "%2Flive%2Fx",
+        "live//x",
+        "api%2Fv1",
+        "%",
+        long.as_str(),
+    ];
+    for name in names {
+        for path in [format!("/api/v1/streams/{name}"), format!("/api/v1/recordings/{name}.flv")] {
+            let answer = web.get(&path).await;
+            assert!([400, 404].contains(&answer.status), "{path}: {answer:?}");
+            answer.problem(answer.status);
+        }
+        let status = web.post(&format!("/api/v1/streams/{name}/stop"), None).await.status;
+        assert!([400, 404].contains(&status), "{name}: {status}");
+        let status = web.delete(&format!("/api/v1/bans/{name}")).await.status;
+        assert!([400, 404].contains(&status), "{name}: {status}");
+    }
+}
+
 #[tokio::test]
 async fn the_description_has_every_route_and_answers_are_what_it_says() {
     let server = Server::start("--record-all").await;

@@ -204,7 +204,7 @@ impl Stream {
     }
 }
 
-/// Whether readers with this label are people who watch, not the server itself.
+/// Whether readers with this label are people who watch. The labels of the server's own readers stand here.
 pub(crate) fn is_viewer(label: &str) -> bool {
     !matches!(label, "record" | relay::PUSH)
 }
