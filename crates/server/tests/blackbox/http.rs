@@ -1,7 +1,10 @@
 //! HTTP listeners: what a connection may do, TLS, stopping.
 
+use std::fs;
 use std::time::Duration;
 
+use flumen_rtmp::{ClientOptions, Publisher};
+use reqwest::Method;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::program::Program;
 use crate::server::{PATIENCE, Server};
-use crate::tls::pair;
+use crate::tls::{Pair, pair};
 use crate::web::{Web, client, read};
 
 /// What the server says to raw bytes until it closes.
@@ -37,9 +40,7 @@ async fn it_says_how_it_is() {
 async fn tokens_and_queries_stay_out_of_the_log() {
     let server = Server::start("").await;
     let web = Web::of(&server).await;
-    read(web.request(reqwest::Method::GET, "/nowhere?token=hunter2").bearer_auth("hunter3"))
-        .await
-        .problem(404);
+    read(web.request(Method::GET, "/nowhere?token=hunter2").bearer_auth("hunter3")).await.problem(404);
     server.logged(&[r#""path":"/nowhere""#]).await;
     assert!(!server.log().contains("hunter"), "{}", server.log());
 }
@@ -57,9 +58,30 @@ async fn https_speaks_both_versions_with_the_certificate_of_the_settings() {
         [(trusting(), reqwest::Version::HTTP_2), (trusting().http1_only(), reqwest::Version::HTTP_11)]
     {
         let web = Web::with(client.build().expect("a client"), &base);
-        let response = web.request(reqwest::Method::GET, "/health").send().await.expect("it answers");
+        let response = web.request(Method::GET, "/health").send().await.expect("it answers");
         assert_eq!((response.status().as_u16(), response.version()), (200, version));
     }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_served_over_https_and_old_connections_stay() {
+    let (old, new) = (pair(), pair());
+    let files = [("cert.pem", old.cert.pem()), ("key.pem", old.signing_key.serialize_pem())];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let server = Server::start_with("--http-tls --tls-cert cert.pem --tls-key key.pem", &files).await;
+    let base = format!("https://localhost:{}", server.listening("https").await.port());
+    let trusting = |pair: &Pair| {
+        let root = reqwest::Certificate::from_der(pair.cert.der()).expect("a certificate");
+        Web::with(client().tls_certs_only([root]).build().expect("a client"), &base)
+    };
+    let first = trusting(&old);
+    first.get("/health").await.ok();
+    fs::write(server.folder().join("key.pem"), new.signing_key.serialize_pem()).expect("written");
+    fs::write(server.folder().join("cert.pem"), new.cert.pem()).expect("written");
+    server.logged(&["flumen::tls", r#""level":"info""#]).await;
+    trusting(&new).get("/health").await.ok();
+    assert!(trusting(&old).request(Method::GET, "/health").send().await.is_err(), "the old one is gone");
+    first.get("/health").await.ok();
 }
 
 #[tokio::test]
@@ -104,6 +126,22 @@ async fn an_address_in_use_is_one_clear_sentence() {
         Program::new(&format!("serve --rtmp-addr 127.0.0.1:0 --http-addr {taken} --log-level off")).run();
     let expected = format!("error: cannot listen on {taken} (`http.addr`): Address already in use");
     assert!(ended.stderr.starts_with(&expected) && ended.status == 1, "{ended:?}");
+}
+
+/// While publishers leave, a load balancer can still ask, and hears that it should send nobody here.
+#[tokio::test]
+async fn a_server_that_drains_answers_that_it_is_not_ready() {
+    let mut server = Server::start("").await;
+    let web = Web::of(&server).await;
+    let mut publisher =
+        Publisher::connect(&server.url("live/show"), ClientOptions::default()).await.expect("it may publish");
+    server.signal(Signal::TERM);
+    timeout(PATIENCE, publisher.idle()).await.expect("in time").expect("it is asked to reconnect");
+    let detail = web.get("/ready").await.problem(503);
+    assert!(detail.contains("shutting down"), "{detail}");
+    web.get("/health").await.ok();
+    publisher.finish().await.expect("it leaves");
+    assert!(server.exit().await.success());
 }
 
 #[tokio::test]
