@@ -104,5 +104,5 @@ pub use key::{InvalidKey, StreamKey};
 pub use packet::Packet;
 pub use publisher::{CloseReason, Credential, PublishError, PublishRequest, Publisher};
 pub use subscriber::{
-    Event, Lag, Start, StartAt, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake,
+    Event, Lag, Place, Start, StartAt, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake,
 };

@@ -131,11 +131,22 @@ pub enum SubscribeEnd {
     Shutdown,
 }
 
+/// Where a reader stands in the log of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The position it reads next.
+    pub next: u64,
+    /// The publication it reads.
+    reading: Option<StreamId>,
+}
+
 /// The reading end of a stream; there may be any number. It owns no queue, just a position in the log.
 #[derive(Debug)]
 pub struct Subscriber<E> {
     stream: Arc<Stream<E>>,
     options: SubscribeOptions,
+    /// Whether it is one of the stream's readers, or reads for some of them.
+    counted: bool,
     /// The position it reads next.
     cursor: u64,
     /// What it has to be told before that.
@@ -152,10 +163,58 @@ impl<E> Subscriber<E> {
     pub(crate) fn new(stream: &Arc<Stream<E>>, options: SubscribeOptions) -> Result<Self, SubscribeError> {
         let mut state = stream.lock();
         state.enter(&options, stream.context.config().max_subscribers_per_stream)?;
-        let (cursor, opening) = Self::place(&state, options.start);
+        let (cursor, opening) = Self::entrance(&state, options.start);
         let reading = opening.as_ref().map(|(start, _)| start.stream);
         let skips = VecDeque::new();
-        Ok(Self { stream: stream.clone(), options, cursor, opening, reading, skips, end: None })
+        Ok(Self {
+            stream: stream.clone(),
+            options,
+            counted: true,
+            cursor,
+            opening,
+            reading,
+            skips,
+            end: None,
+        })
+    }
+
+    /// A reader of the same stream that goes on where this one stands, for who reads once on behalf of many: it is counted
+    /// nowhere, waits for the next publication, and lags as far as the log reaches back.
+    pub fn proxy(&self) -> Self {
+        Self {
+            stream: self.stream.clone(),
+            options: SubscribeOptions { wait: true, lag: Lag::Log, ..self.options },
+            counted: false,
+            cursor: self.cursor,
+            opening: None,
+            reading: self.reading,
+            skips: VecDeque::new(),
+            end: None,
+        }
+    }
+
+    /// Whether both read the same stream. Two streams of one name may follow each other.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stream, &other.stream)
+    }
+
+    /// Where it stands; `None` before it has read what comes first.
+    pub fn place(&self) -> Option<Place> {
+        self.opening.is_none().then_some(Place { next: self.cursor, reading: self.reading })
+    }
+
+    /// Whether it reads a publication and has read everything that it would wake for.
+    pub fn is_caught_up(&self) -> bool {
+        if self.end.is_some() || self.opening.is_some() || self.reading.is_none() {
+            return false;
+        }
+        let state = self.stream.lock();
+        !state.shutdown && !self.worth_waking(&state, self.options.wake)
+    }
+
+    /// Goes on at `place`, where a reader [beside](Self::is_beside) it stood that read on its behalf.
+    pub fn go_to(&mut self, place: Place) {
+        (self.cursor, self.reading, self.opening) = (place.next, place.reading, None);
     }
 
     /// Forgets its place and takes the one that [`SubscribeOptions::start`] names, as a new reader does.
@@ -167,7 +226,7 @@ impl<E> Subscriber<E> {
             return Err(end);
         }
         let state = self.stream.lock();
-        (self.cursor, self.opening) = Self::place(&state, self.options.start);
+        (self.cursor, self.opening) = Self::entrance(&state, self.options.start);
         self.reading = self.opening.as_ref().map(|(start, _)| start.stream);
         if self.reading.is_none() && !self.options.wait {
             let end = SubscribeEnd::Unpublished(state.last_end.unwrap_or(EndReason::Lost));
@@ -220,11 +279,7 @@ impl<E> Subscriber<E> {
         let before = out.len();
         self.open(out);
         self.catch_up(&mut state, out);
-        let worth_waking = match wake {
-            Wake::Every => self.cursor < state.log.head(),
-            Wake::Video => self.cursor < state.log.flushed(),
-        };
-        if worth_waking {
+        if self.worth_waking(&state, wake) {
             self.take(&state, budget, out);
         }
         if out.len() > before {
@@ -236,8 +291,15 @@ impl<E> Subscriber<E> {
         self.end.map_or(Ok(false), Err)
     }
 
+    fn worth_waking(&self, state: &State<E>, wake: Wake) -> bool {
+        match wake {
+            Wake::Every => self.cursor < state.log.head(),
+            Wake::Video => self.cursor < state.log.flushed(),
+        }
+    }
+
     /// Where a reader begins that comes now, and what it has to be told there.
-    fn place(state: &State<E>, at: StartAt) -> (u64, Option<(Start, Snapshot<E>)>) {
+    fn entrance(state: &State<E>, at: StartAt) -> (u64, Option<(Start, Snapshot<E>)>) {
         match &state.phase {
             Phase::OnAir(on_air) => Self::enter_at(on_air.id, at, state),
             Phase::Vacant => (state.log.head(), None),
@@ -370,6 +432,8 @@ impl<E> Subscriber<E> {
 
 impl<E> Drop for Subscriber<E> {
     fn drop(&mut self) {
-        self.stream.leave(&self.options);
+        if self.counted {
+            self.stream.leave(&self.options);
+        }
     }
 }

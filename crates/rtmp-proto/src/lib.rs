@@ -71,7 +71,7 @@ pub use adaptive::{ChunkClass, ChunkSizer, ChunkSizing, PathSample};
 pub use address::{RtmpUrl, RtmpUrlError, StreamAddress};
 pub use capabilities::{Capabilities, CapsEx, CodecList, CodecMap, CodecSupport, FourCc, ReconnectRequest};
 pub use chunk::{
-    ChunkDecoder, ChunkEncoder, ChunkLimits, DecoderStats, ExtendedTimestamps, Interleaver, shared_chunks,
+    ChunkDecoder, ChunkEncoder, ChunkLimits, DecoderStats, ExtendedTimestamps, Interleaver, write_shared,
 };
 pub use error::{Error, Limit, Misbehaviour};
 pub use flumen_amf0 as amf0;

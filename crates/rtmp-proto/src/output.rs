@@ -90,6 +90,23 @@ impl Output {
         }
     }
 
+    /// Takes over from another writer to the same socket: counts what it has `written`, and puts the `rest` that the
+    /// socket did not take before everything that waits.
+    pub fn take_over(&mut self, written: u64, rest: Bytes) {
+        self.written += written;
+        self.len += rest.len();
+        if !rest.is_empty() {
+            self.queue.push_front(rest);
+        }
+    }
+
+    /// Gives back the room that a burst has taken, if nothing waits.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = Self { written: self.written, ..Self::default() };
+        }
+    }
+
     /// Takes everything as one flat buffer: for tests and simulated networks.
     pub fn take(&mut self) -> BytesMut {
         let mut flat = BytesMut::with_capacity(self.len);

@@ -15,7 +15,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
-use crate::stream::Stream;
+use crate::stream::{SharedWriter, Stream};
 use crate::tcp_info::Traffic;
 use crate::{Direction, Error, Tap};
 
@@ -94,6 +94,16 @@ pub enum Progress<E> {
     Event(E),
     /// All that waited is written.
     Drained,
+    /// The peer has closed.
+    Closed,
+}
+
+/// What a client did while somebody else wrote to it.
+pub enum Heard<E> {
+    /// The peer did something.
+    Event(E),
+    /// There is something to say to the peer, which needs the sending side.
+    Answer,
     /// The peer has closed.
     Closed,
 }
@@ -177,6 +187,33 @@ impl<S: Session> Driver<S> {
                 Some(0) => return Ok(Progress::Closed),
                 Some(_) => {}
             }
+        }
+    }
+
+    /// Waits until there is an event or something to be written, and writes nothing. Nothing is lost if the future is
+    /// dropped.
+    pub(crate) async fn hear(&mut self) -> Result<Heard<S::Event>, Error> {
+        self.output.shrink();
+        loop {
+            let now = self.epoch.elapsed();
+            if let Some(event) = self.session.advance(now, &mut self.input, &mut self.output)? {
+                return Ok(Heard::Event(event));
+            }
+            if !self.output.is_empty() {
+                return Ok(Heard::Answer);
+            }
+            self.release_input();
+            if poll_fn(|cx| self.poll_read_in(cx)).await? == 0 {
+                return Ok(Heard::Closed);
+            }
+        }
+    }
+
+    /// A way to write around this driver; `None` if every byte has to pass it.
+    pub(crate) fn writer(&self) -> Option<SharedWriter> {
+        match &self.stream {
+            Stream::Plain(tcp) if self.tap.is_none() => Some(tcp.writer()),
+            _ => None,
         }
     }
 

@@ -16,11 +16,11 @@ mod stream;
 mod tcp_info;
 
 pub use client::{Backoff, ClientOptions, Player, PlayerEvent, Publisher, ServerInfo};
-pub use driver::Progress;
+pub use driver::{Heard, Progress};
 pub use error::Error;
 pub use flumen_rtmp_proto as proto;
 pub use server::{Connection, Incoming, Listener};
-pub use stream::SocketOptions;
+pub use stream::{SharedWriter, SocketOptions};
 pub use tcp_info::Traffic;
 
 /// Which way bytes went.

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use flumen_rtmp_proto::{Output, ServerConfig, ServerEvent, ServerSession};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::driver::{Driver, Progress};
-use crate::stream::{SocketOptions, Stream};
+use crate::driver::{Driver, Heard, Progress};
+use crate::stream::{Plain, SharedWriter, SocketOptions, Stream};
 use crate::{Error, Tap, Traffic};
 
 /// Waits for RTMP or RTMPS connections on one address.
@@ -80,7 +81,7 @@ impl Incoming {
     pub async fn establish(self, config: ServerConfig, tap: Option<Tap>) -> Result<Connection, Error> {
         self.options.apply(&self.tcp)?;
         let stream = match self.tls {
-            None => Stream::Plain(self.tcp),
+            None => Stream::Plain(Plain::new(self.tcp)),
             Some(acceptor) => Stream::Tls(Box::new(acceptor.accept(self.tcp).await?.into())),
         };
         let session = ServerSession::new(config, crate::random_bytes());
@@ -122,6 +123,28 @@ impl Connection {
     /// When the client breaks the protocol or a limit, or the socket fails.
     pub async fn progress(&mut self) -> Result<Progress<ServerEvent>, Error> {
         self.driver.progress().await
+    }
+
+    /// A way to write to the client from another task, as long as nothing waits here and [`hear`](Self::hear) is all that
+    /// is called; `None` if every byte has to pass the connection, because of TLS or a tap.
+    pub fn writer(&self) -> Option<SharedWriter> {
+        self.driver.writer()
+    }
+
+    /// The next thing the client does, while somebody else writes to it. Writes nothing.
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the client breaks the protocol or a limit, or the socket fails.
+    pub async fn hear(&mut self) -> Result<Heard<ServerEvent>, Error> {
+        self.driver.hear().await
+    }
+
+    /// Takes the sending side back from whoever used [`writer`](Self::writer): how many bytes it has written, and what of
+    /// its last message the socket did not take, which leaves before everything else.
+    pub fn take_back(&mut self, written: u64, rest: Bytes) {
+        self.driver.output.take_over(written, rest);
     }
 
     /// The session, and the output that its answers go into.

@@ -1,13 +1,16 @@
 //! One byte stream for plain and encrypted connections.
 
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::TlsStream;
 
 /// The longest pause that Linux takes for `SO_KEEPALIVE`: 15 bits of seconds, nine hours.
@@ -60,14 +63,14 @@ impl SocketOptions {
 /// A TCP connection, with or without TLS.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Plain(TcpStream),
+    Plain(Plain),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
-            Self::Plain(tcp) => tcp,
+            Self::Plain(tcp) => tcp.read.as_ref(),
             Self::Tls(tls) => tls.get_ref().0,
         }
     }
@@ -75,9 +78,96 @@ impl Stream {
     /// Whether a read might give bytes, so that an idle connection needs no buffer. TLS may hold bytes of its own.
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(tcp) => tcp.poll_read_ready(cx),
+            Self::Plain(tcp) => tcp.read.as_ref().poll_read_ready(cx),
             Self::Tls(_) => Poll::Ready(Ok(())),
         }
+    }
+}
+
+/// A TCP connection that others may write to while nothing of its own waits.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    read: OwnedReadHalf,
+    write: Arc<OwnedWriteHalf>,
+}
+
+impl Plain {
+    pub(crate) fn new(tcp: TcpStream) -> Self {
+        let (read, write) = tcp.into_split();
+        Self { read, write: Arc::new(write) }
+    }
+
+    pub(crate) fn writer(&self) -> SharedWriter {
+        SharedWriter(self.write.clone())
+    }
+}
+
+impl Drop for Plain {
+    /// The peer learns of the end now, even if somebody who writes from outside has not noticed yet.
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.write) > 1 {
+            // It fails only where the peer has closed before.
+            let _ = SockRef::from(self.read.as_ref()).shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Writes to a connection from outside of its task, without ever waiting.
+#[derive(Clone, Debug)]
+pub struct SharedWriter(Arc<OwnedWriteHalf>);
+
+impl SharedWriter {
+    /// Writes what the socket takes now, and says how much that was.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the socket takes nothing now; anything else when it is broken.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        // Not through the runtime, whose record of which sockets are ready is one more cache miss for each of them. It learns
+        // of a full socket from the connection, which goes on with what is left.
+        SockRef::from(self.0.as_ref().as_ref()).send(bytes)
+    }
+}
+
+impl AsyncRead for Plain {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.read).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Plain {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let tcp: &TcpStream = self.read.as_ref();
+        loop {
+            ready!(tcp.poll_write_ready(cx))?;
+            match tcp.try_write_vectored(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(self.read.as_ref()).shutdown(Shutdown::Write))
     }
 }
 

@@ -1,19 +1,16 @@
-//! What readers of a stream share: each packet's bodies and chunks, made once by whoever needs them first.
+//! What readers of a stream share: each packet's bodies, made once by whoever needs them first.
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use flumen_media::flv::{self, Dialect, TagType, Writer};
 use flumen_media::{Frame, FrameKind, Timestamp};
-use flumen_rtmp::proto::{ChunkClass, Media, MessageStreamId, SharedForm, shared_chunks};
+use flumen_rtmp::proto::{Media, MessageStreamId};
 
 use crate::tag_type::media_type;
 
 /// The hub of this server.
 pub type Hub = flumen_hub::Hub<Encodings>;
-
-/// The message stream whose chunks are shared. Every client that creates one stream, so nearly all, plays on it.
-const SHARED_STREAM: MessageStreamId = MessageStreamId(1);
 
 /// The encodings of one packet.
 #[derive(Debug, Default)]
@@ -24,8 +21,6 @@ pub struct Encodings {
     full: OnceLock<Bytes>,
     /// The FLV tag of the body that every player reads.
     tag: OnceLock<Option<Bytes>>,
-    /// The chunks of the body on [`SHARED_STREAM`], for each chunk size.
-    chunks: [OnceLock<Bytes>; ChunkClass::ALL.len()],
 }
 
 impl Encodings {
@@ -65,22 +60,6 @@ impl Encodings {
             flv_tag(frame, body)
         }
     }
-
-    /// The RTMP chunks of `frame` for a player, or `None` if they are not the player's: its form is not a shared one, or
-    /// it knows nothing of the frame's track.
-    pub fn chunks(&self, frame: &Frame, dialect: Dialect, form: SharedForm) -> Option<&Bytes> {
-        if form.stream != SHARED_STREAM || extras(frame, dialect) != extras(frame, Dialect::FULL) {
-            return None;
-        }
-        let class = ChunkClass::ALL.iter().position(|class| class.bytes() == form.chunk_size)?;
-        let cell = &self.chunks[class];
-        if let Some(chunks) = cell.get() {
-            return Some(chunks);
-        }
-        let media = media(frame, self.body(frame, dialect)?, form.stream);
-        let chunks = shared_chunks(&media.into_message(), form.chunk_size).ok()?;
-        Some(cell.get_or_init(|| chunks))
-    }
 }
 
 /// The RTMP message that carries `frame` as `body`.
@@ -116,8 +95,6 @@ mod tests {
     use super::*;
     use flumen_media::{Codec, TimeDelta, Timestamp, TrackId, VideoCodec};
 
-    const FORM: SharedForm = SharedForm { stream: SHARED_STREAM, chunk_size: 65_536 };
-
     fn frame(index: u8, dts: Timestamp) -> Frame {
         Frame {
             track: TrackId { index, ..TrackId::VIDEO },
@@ -135,18 +112,6 @@ mod tests {
         let encodings = Encodings::published(TagType::Video, body.clone());
         let given = encodings.body(&frame(0, Timestamp::ZERO), Dialect::FULL).expect("the default track");
         assert_eq!(given.as_ptr(), body.as_ptr());
-    }
-
-    #[test]
-    fn chunks_are_made_once_per_chunk_size() {
-        let encodings = Encodings::default();
-        let frame = frame(0, Timestamp::from_millis(40));
-        let first = encodings.chunks(&frame, Dialect::PLAIN, FORM).expect("shared").as_ptr();
-        assert_eq!(encodings.chunks(&frame, Dialect::FULL, FORM).expect("shared").as_ptr(), first);
-        let other = SharedForm { chunk_size: 4096, ..FORM };
-        assert_ne!(encodings.chunks(&frame, Dialect::PLAIN, other).expect("shared").as_ptr(), first);
-        let odd = SharedForm { chunk_size: 5000, ..FORM };
-        assert!(encodings.chunks(&frame, Dialect::PLAIN, odd).is_none());
     }
 
     #[test]
@@ -187,7 +152,7 @@ mod tests {
         let at = |kind| {
             let dts = Timestamp::from_millis(40);
             let frame = Frame { track: TrackId::DATA, codec: Codec::Amf0, kind, ..frame(0, dts) };
-            media(&frame, frame.payload.clone(), SHARED_STREAM).timestamp
+            media(&frame, frame.payload.clone(), MessageStreamId(1)).timestamp
         };
         assert_eq!((at(FrameKind::Config), at(FrameKind::Key)), (0, 40));
     }
@@ -199,6 +164,5 @@ mod tests {
         let plain = encodings.body(&frame, Dialect::PLAIN).expect("the default track").len();
         let full = encodings.body(&frame, Dialect::FULL).expect("the default track").len();
         assert!(full > plain);
-        assert!(encodings.chunks(&frame, Dialect::PLAIN, FORM).is_none(), "the shared ones tell nanoseconds");
     }
 }

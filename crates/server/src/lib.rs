@@ -11,6 +11,7 @@ pub mod config;
 pub mod demo;
 pub mod encodings;
 pub mod events;
+mod fanout;
 pub mod file_watch;
 mod gate;
 pub mod http;

@@ -1,7 +1,5 @@
 //! Whole messages in, chunks out.
 
-use bytes::{BufMut, Bytes};
-
 use super::header::{EXTENDED, Header};
 use super::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::error::Error;
@@ -74,7 +72,7 @@ impl ChunkEncoder {
         Ok(())
     }
 
-    /// Says that bytes from [`shared_chunks`] went out on `chunk_stream` between the messages of this encoder, which
+    /// Says that bytes from [`write_shared`] went out on `chunk_stream` between the messages of this encoder, which
     /// therefore begins anew there with a full header.
     pub fn note_shared(&mut self, chunk_stream: ChunkStreamId) {
         self.streams.retain(|sent| sent.chunk_stream != chunk_stream);
@@ -154,31 +152,26 @@ impl Outgoing {
     }
 }
 
-/// The complete wire bytes of `message` in chunks of `chunk_size` bytes (at least 1), independent of anything sent
-/// before.
+/// Appends `message` to `output` in chunks of `chunk_size` bytes (at least 1), independent of anything sent before; a large
+/// payload is referenced, not copied.
 ///
-/// They are equal for every connection with this chunk size, so a message for a thousand players is cut once. Whoever
+/// The bytes are equal for every connection with this chunk size, so a message for a thousand players is cut once. Whoever
 /// sends them beside a [`ChunkEncoder`] either keeps that one off the message's chunk stream or tells it by
 /// [`ChunkEncoder::note_shared`].
 ///
 /// # Errors
-/// [`Error::ApiMisuse`] if the payload is longer than [`Message::MAX_LEN`].
-pub fn shared_chunks(message: &Message, chunk_size: u32) -> Result<Bytes, Error> {
+/// [`Error::ApiMisuse`], with nothing written, if the payload is longer than [`Message::MAX_LEN`].
+pub fn write_shared(message: &Message, chunk_size: u32, output: &mut Output) -> Result<(), Error> {
     check_len(message)?;
-    let first = full_header(message).encode(message.chunk_stream);
+    output.put_slice(&full_header(message).encode(message.chunk_stream));
     let continuation = Header::encode_continuation(message.chunk_stream, message.timestamp);
-    let pieces = message.payload.chunks(chunk_size.max(1) as usize);
-    let continuations = pieces.len().saturating_sub(1);
-    let mut wire =
-        Vec::with_capacity(first.len() + continuations * continuation.len() + message.payload.len());
-    wire.put_slice(&first);
-    for (i, piece) in pieces.enumerate() {
-        if i > 0 {
-            wire.put_slice(&continuation);
-        }
-        wire.put_slice(piece);
+    let (mut rest, size) = (message.payload.clone(), chunk_size.max(1) as usize);
+    while rest.len() > size {
+        output.put(rest.split_to(size));
+        output.put_slice(&continuation);
     }
-    Ok(wire.into())
+    output.put(rest);
+    Ok(())
 }
 
 /// That the length of `message` fits into its 24-bit field.

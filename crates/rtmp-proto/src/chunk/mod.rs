@@ -9,7 +9,7 @@ mod stream;
 mod tests;
 
 pub use decoder::{ChunkDecoder, ChunkLimits, DecoderStats, ExtendedTimestamps};
-pub use encoder::{ChunkEncoder, shared_chunks};
+pub use encoder::{ChunkEncoder, write_shared};
 pub use interleaver::Interleaver;
 
 /// The chunk size both sides start with, in bytes (RTMP §5.4.1).

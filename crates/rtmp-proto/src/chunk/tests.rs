@@ -113,7 +113,7 @@ fn a_message_too_long_for_its_length_field_is_refused() {
     let mut output = Output::new();
     assert_eq!(ChunkEncoder::new().encode(&long, &mut output), refused);
     assert_eq!(Interleaver::new().push(long.clone()), refused);
-    assert_eq!(shared_chunks(&long, 4096).map(drop), refused);
+    assert_eq!(write_shared(&long, 4096, &mut output), refused);
     assert!(output.is_empty());
 }
 
@@ -121,7 +121,9 @@ fn a_message_too_long_for_its_length_field_is_refused() {
 fn an_encoder_begins_anew_after_shared_chunks() {
     let mut encoder = ChunkEncoder::new();
     let mut wire = encode(&mut encoder, &message(6, 0, V, 5));
-    wire.extend_from_slice(&shared_chunks(&message(6, 40, V, 5), 128).unwrap());
+    let mut shared = Output::new();
+    write_shared(&message(6, 40, V, 5), 128, &mut shared).unwrap();
+    wire.extend_from_slice(&shared.take());
     encoder.note_shared(ChunkStreamId::VIDEO);
     wire.extend_from_slice(&encode(&mut encoder, &message(6, 80, V, 5)));
     let times: Vec<u32> = decode(&wire, wire.len()).iter().map(|message| message.timestamp).collect();
@@ -234,7 +236,7 @@ proptest! {
         let (mut encoder, mut output) = (ChunkEncoder::new(), Output::new());
         encoder.set_chunk_size(chunk_size, &mut output);
         for message in &messages {
-            output.put(shared_chunks(message, chunk_size).unwrap());
+            write_shared(message, chunk_size, &mut output).unwrap();
         }
         prop_assert_eq!(&decode(&output.take(), usize::MAX)[1..], messages);
     }

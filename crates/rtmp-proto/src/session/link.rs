@@ -9,7 +9,7 @@ use super::limits::{Limits, RateLimit};
 use crate::message::amf0_part;
 use crate::{
     Aggregate, ChunkDecoder, ChunkEncoder, ChunkStreamId, Command, ControlMessage, DecoderStats, Error,
-    Interleaver, Limit, Message, MessageStreamId, MessageType, Output, UserControl, shared_chunks,
+    Interleaver, Limit, Message, MessageStreamId, MessageType, Output, UserControl, write_shared,
 };
 
 /// What kind of media a message carries.
@@ -288,8 +288,7 @@ impl Link {
 
     /// Sends a media message with a header that needs no earlier one, so that it may stand between shared ones.
     pub(crate) fn put_media(&self, media: Media, output: &mut Output) -> Result<(), Error> {
-        output.put(shared_chunks(&media.into_message(), self.encoder.chunk_size())?);
-        Ok(())
+        write_shared(&media.into_message(), self.encoder.chunk_size(), output)
     }
 
     /// Queues a media message that leaves chunk by chunk: see [`refill`](Self::refill).

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::{ClientOptions, ServerInfo};
 use crate::Error;
 use crate::driver::Driver;
-use crate::stream::Stream;
+use crate::stream::{Plain, Stream};
 
 /// Attempts for one connection: each redirect and each step of an authentication is one.
 const MAX_STEPS: usize = 6;
@@ -83,7 +83,7 @@ async fn attempt(
     })?;
     options.socket.apply(&tcp)?;
     let stream = match url.tls {
-        false => Stream::Plain(tcp),
+        false => Stream::Plain(Plain::new(tcp)),
         true => encrypt(tcp, &url.host, options.tls.clone()).await?,
     };
     let config = ClientConfig { publisher, ..ClientConfig::new(url.app.as_str(), url.tc_url.as_str()) };

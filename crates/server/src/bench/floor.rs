@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use bytes::BytesMut;
 use flumen_rtmp::proto::{
     HANDSHAKE_RANDOM_LEN, Media, MediaType, MessageStreamId, Output, ServerConfig, ServerEvent,
-    ServerSession, shared_chunks,
+    ServerSession, write_shared,
 };
 
 use super::source::{Message, Source};
@@ -131,7 +131,9 @@ impl Writer {
     fn chunks(&self, message: Message) -> anyhow::Result<bytes::Bytes> {
         let timestamp = message.timestamp();
         let media = Media { stream: STREAM, kind: message.kind, timestamp, payload: message.payload };
-        Ok(shared_chunks(&media.into_message(), self.chunk_size)?)
+        let mut output = Output::new();
+        write_shared(&media.into_message(), self.chunk_size, &mut output)?;
+        Ok(output.take().freeze())
     }
 
     /// Lets those in who came since the last key frame.

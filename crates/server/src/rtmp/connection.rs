@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use flumen_hub::{CloseReason, InvalidKey, PublishError, StreamKey, SubscribeEnd, SubscribeError};
 use flumen_media::flv::Dialect;
+use flumen_rtmp::proto::amf0::Object;
 use flumen_rtmp::proto::{
-    ChunkLimits, ConnectRequest, Limits, MediaType, MessageStreamId, PlayRequest,
+    ChunkLimits, ConnectRequest, Limits, Media, MediaType, MessageStreamId, PlayRequest,
     PublishRequest as Publishing, ServerConfig, ServerEvent, Status, StreamAddress,
 };
-use flumen_rtmp::{Connection, Error, Incoming, Progress, SocketOptions};
-use tokio::time::{Instant, sleep, timeout};
+use flumen_rtmp::{Connection, Error, Heard, Incoming, Progress, SocketOptions};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Span, debug, info};
 
 use super::Server;
@@ -25,11 +26,19 @@ use super::to_hub::Ingest;
 use crate::auth::{Action, Decision, Denied, Protocol, PublishRefusal, Request as AuthRequest, Shown};
 use crate::clients::{Role, Ticket};
 use crate::events::Happening;
+use crate::fanout::{Left, Seat};
 use crate::gate::Pass;
 use crate::log::excerpt;
 
 /// How often a connection is looked after: silence, chunk size, pings.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The same for players that others write to: their sockets have taken everything so far.
+const SEATED_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Connections are looked after together, on the ticks of one clock: a timer of its own for each of a thousand would wake
+/// the process a thousand times.
+const CHECK_TICK: Duration = Duration::from_millis(250);
 
 /// How long a client may take to close when it was told that all is over.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -74,6 +83,25 @@ pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass, t
 }
 
 async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket) -> Result<Ending, Error> {
+    // In boxes of their own, because a player keeps the room of everything that this task may ever await, and a handshake
+    // takes several times what a player does.
+    let mut client = match Box::pin(arrive(server, incoming, &pass, ticket)).await? {
+        Ok(client) => client,
+        Err(ending) => return Ok(ending),
+    };
+    match client.live().await? {
+        Ending::Closed => Ok(Ending::Closed),
+        ending => Box::pin(client.end(ending)).await,
+    }
+}
+
+/// Takes a client in, or tells how it ended before.
+async fn arrive(
+    server: Arc<Server>,
+    incoming: Incoming,
+    pass: &Pass,
+    ticket: Ticket,
+) -> Result<Result<Box<Client>, Ending>, Error> {
     let limit = server.settings().limits.handshake_timeout;
     let incoming = incoming.with_options(socket_options(&server));
     let tap = server.tap(incoming.remote_addr());
@@ -88,25 +116,28 @@ async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket
         arrived = arrived => arrived.map_err(too_late).flatten().inspect_err(|error| {
             count_handshake_failure(&server.app.metrics, ticket.protocol(), error);
         })?,
-        () = server.shutdown.requested() => return Ok(Ending::Shutdown),
-        () = ticket.kicked() => return Ok(Ending::Kicked),
+        () = server.shutdown.requested() => return Ok(Err(Ending::Shutdown)),
+        () = ticket.kicked() => return Ok(Err(Ending::Kicked)),
     };
-    let (mut connection, Some(request)) = arrived else { return Ok(Ending::Closed) };
-    let Some(user) = admit(&server, &mut connection, &request, &pass).await? else {
-        return Ok(Ending::Refused);
+    let (mut connection, Some(mut request)) = arrived else { return Ok(Err(Ending::Closed)) };
+    let Some(user) = admit(&server, &mut connection, &request, pass).await? else {
+        return Ok(Err(Ending::Refused));
     };
     ticket.admitted(excerpt(&request.flash_ver), user.as_deref());
-    let client = Client {
+    // What matters of it has been read.
+    request.object = Object::default();
+    let (publishing, playing) = (Vec::new(), Vec::new());
+    Ok(Ok(Box::new(Client {
         server,
         connection,
         request,
         user,
         ticket,
-        publishing: Vec::new(),
-        playing: Vec::new(),
+        publishing,
+        playing,
+        seat: None,
         tap,
-    };
-    client.run().await
+    })))
 }
 
 fn socket_options(server: &Server) -> SocketOptions {
@@ -176,6 +207,8 @@ struct Client {
     ticket: Ticket,
     publishing: Vec<PublishingStream>,
     playing: Vec<Egress>,
+    /// While others write to the client: the only thing it does is play, and it is up to date.
+    seat: Option<Seat>,
     tap: Option<super::trace::TraceTap>,
 }
 
@@ -188,42 +221,49 @@ struct PublishingStream {
 }
 
 impl Client {
-    async fn run(mut self) -> Result<Ending, Error> {
+    /// Until the connection is to end.
+    async fn live(&mut self) -> Result<Ending, Error> {
         let shutdown = self.server.shutdown.clone();
         // Both are made once: a timer and a waiter for every turn of the loop would cost more than the turn.
         let mut asked_to_stop = pin!(shutdown.requested());
         let mut kicked = pin!(self.ticket.kicked());
-        let mut next_check = pin!(sleep(CHECK_INTERVAL));
+        let mut next_check = pin!(sleep_until(self.next_check()));
         let mut leaving = false;
         loop {
-            let drained = self.connection.pending() == 0;
+            self.change_seat();
+            let drained = self.connection.pending() == 0 && self.seat.is_none();
             tokio::select! {
                 biased;
-                progress = self.connection.progress() => match progress? {
+                progress = progress(&mut self.connection, self.seat.as_ref()) => match progress? {
                     Progress::Event(event) => {
-                        if let Some(ending) = self.on_event(event).await? {
-                            return self.end(ending).await;
+                        self.stand_up();
+                        let ending = match event {
+                            ServerEvent::Media(media) => self.on_media(media),
+                            event => Box::pin(self.on_event(event)).await?,
+                        };
+                        if let Some(ending) = ending {
+                            return Ok(ending);
                         }
                     }
-                    Progress::Drained => {}
+                    Progress::Drained => self.stand_up(),
                     Progress::Closed => return Ok(Ending::Closed),
                 },
                 ready = ready(&mut self.playing), if drained => match ready {
                     Ok(index) => self.send(index)?,
-                    Err(end) => return self.end(Ending::Unplayed(end)).await,
+                    Err(end) => return Ok(Ending::Unplayed(end)),
                 },
-                reason = closed(&mut self.publishing) => return self.end(Ending::Unpublished(reason)).await,
-                () = &mut kicked => return self.end(Ending::Kicked).await,
+                reason = closed(&mut self.publishing) => return Ok(Ending::Unpublished(reason)),
+                () = &mut kicked => return Ok(Ending::Kicked),
                 () = &mut next_check => {
                     if leaving {
-                        return self.end(Ending::Shutdown).await;
+                        return Ok(Ending::Shutdown);
                     }
                     self.check()?;
-                    next_check.as_mut().reset(Instant::now() + CHECK_INTERVAL);
+                    next_check.as_mut().reset(self.next_check());
                 }
                 () = &mut asked_to_stop, if !leaving => {
                     if !self.ask_to_reconnect() {
-                        return self.end(Ending::Shutdown).await;
+                        return Ok(Ending::Shutdown);
                     }
                     leaving = true;
                     next_check.as_mut().reset(Instant::now() + super::leave_within(&self.server.settings()));
@@ -232,15 +272,39 @@ impl Client {
         }
     }
 
+    fn on_media(&mut self, media: Media) -> Option<Ending> {
+        let stream = self.publishing.iter_mut().find(|known| known.id == media.stream)?;
+        stream.ingest.push(media).err().map(Ending::Unpublished)
+    }
+
+    /// Lets others write to the client as soon as they can, and not while there is something else to say.
+    fn change_seat(&mut self) {
+        if self.connection.pending() > 0 {
+            self.stand_up();
+        } else if self.seat.is_none()
+            && self.publishing.is_empty()
+            && let [player] = self.playing.as_mut_slice()
+            && let Some(writer) = self.connection.writer()
+        {
+            self.seat = player.join(&self.server.fanout, self.connection.session().0, writer);
+        }
+    }
+
+    /// Takes the sending side back.
+    fn stand_up(&mut self) {
+        let Some(seat) = self.seat.take() else { return };
+        let Left { place, written, rest } = seat.leave();
+        self.connection.take_back(written, rest);
+        for player in &mut self.playing {
+            player.go_on_at(place);
+        }
+    }
+
     async fn on_event(&mut self, event: ServerEvent) -> Result<Option<Ending>, Error> {
         match event {
             ServerEvent::Publish(request) => return self.publish(request).await,
             ServerEvent::Play(request) => return self.play(request).await,
-            ServerEvent::Media(media) => {
-                if let Some(stream) = self.publishing.iter_mut().find(|known| known.id == media.stream) {
-                    return Ok(stream.ingest.push(media).err().map(Ending::Unpublished));
-                }
-            }
+            ServerEvent::Media(media) => return Ok(self.on_media(media)),
             ServerEvent::Unpublish(id) => {
                 if let Some(index) = self.publishing.iter().position(|known| known.id == id) {
                     info!("unpublished");
@@ -408,6 +472,14 @@ impl Client {
         }
     }
 
+    /// When to look after the connection next.
+    fn next_check(&self) -> Instant {
+        let interval = if self.seat.is_some() { SEATED_CHECK_INTERVAL } else { CHECK_INTERVAL };
+        let due = self.server.app.started.elapsed() + interval;
+        let ticks = due.as_millis().div_ceil(CHECK_TICK.as_millis());
+        self.server.app.started + CHECK_TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+
     /// Looks after the connection.
     fn check(&mut self) -> Result<(), Error> {
         let limit = self.server.settings().limits.idle_timeout;
@@ -446,7 +518,8 @@ impl Client {
     }
 
     /// Says goodbye in the way the client understands, and closes.
-    async fn end(mut self, ending: Ending) -> Result<Ending, Error> {
+    async fn end(&mut self, ending: Ending) -> Result<Ending, Error> {
+        self.stand_up();
         let (session, output) = self.connection.session();
         let players = self.playing.iter().map(Egress::stream);
         match &ending {
@@ -496,6 +569,19 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.note_traffic();
+    }
+}
+
+/// Waits for what the client does, or until all that waited is written; while others write, until they stop or have to.
+async fn progress(connection: &mut Connection, seat: Option<&Seat>) -> Result<Progress<ServerEvent>, Error> {
+    let Some(seat) = seat else { return connection.progress().await };
+    tokio::select! {
+        heard = connection.hear() => Ok(match heard? {
+            Heard::Event(event) => Progress::Event(event),
+            Heard::Answer => Progress::Drained,
+            Heard::Closed => Progress::Closed,
+        }),
+        () = seat.released() => Ok(Progress::Drained),
     }
 }
 

@@ -1,16 +1,19 @@
 //! From the hub to an RTMP player.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_hub::{Event, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake};
+use flumen_hub::{Event, Place, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake};
 use flumen_media::flv::{Dialect, TagType};
 use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
-use flumen_rtmp::proto::{Error, MessageStreamId, Output, ServerSession, Status, UserControl};
+use flumen_rtmp::SharedWriter;
+use flumen_rtmp::proto::{Error, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl};
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::config::{Linger, Play};
 use crate::encodings::{Encodings, Hub, media};
+use crate::fanout::{Audience, Fanout, Seat};
 use crate::metrics::Delivery;
 use crate::tag_type::media_type;
 
@@ -97,6 +100,39 @@ impl Egress {
         Ok(())
     }
 
+    /// Gives the sending to those who write to many at once, if the player takes everything and nothing special is due.
+    pub(super) fn join(
+        &mut self,
+        fanout: &Arc<Fanout>,
+        session: &ServerSession,
+        socket: SharedWriter,
+    ) -> Option<Seat> {
+        let takes_all =
+            session.wants(self.stream, MediaType::Audio) && session.wants(self.stream, MediaType::Video);
+        let is_plain = self.batch.is_empty()
+            && !self.awaits_key
+            && self.headers_at.is_none()
+            && !self.delivery.is_awaited();
+        if !takes_all || !is_plain {
+            return None;
+        }
+        let audience = Audience {
+            key: self.key.clone(),
+            form: session.shared_form(self.stream),
+            dialect: self.dialect,
+            linger: self.linger,
+        };
+        let seat = fanout.join(&audience, &self.subscriber, socket, &self.delivery)?;
+        // The burst at the beginning was larger than anything that follows.
+        self.batch = Vec::new();
+        Some(seat)
+    }
+
+    /// Goes on where those stand who wrote for this player.
+    pub(super) fn go_on_at(&mut self, place: Place) {
+        self.subscriber.go_to(place);
+    }
+
     /// What is there already, without waiting for more: the first pictures of a player that has just come.
     pub(super) fn prime(&mut self) -> Result<(), SubscribeEnd> {
         self.subscriber.try_next_batch(BATCH_BYTES, &mut self.batch).map(|_| ())
@@ -169,20 +205,16 @@ impl Egress {
         if !session.wants(self.stream, media_type(TagType::of(frame.codec))) || self.withholds(frame) {
             return Ok(());
         }
+        let Some(body) = packet.encodings.body(frame, self.dialect) else { return Ok(()) };
         if frame.is_media() {
             self.headers_at = None;
-        } else if let Some(dts) = self.headers_at {
-            let Some(body) = packet.encodings.body(frame, self.dialect) else { return Ok(()) };
-            let header = Frame { dts, ..frame.clone() };
-            return session.send_media(media(&header, body, self.stream), output);
         }
-        let form = session.shared_form(self.stream);
-        if let Some(chunks) = packet.encodings.chunks(frame, self.dialect, form) {
-            output.put(chunks.clone());
-        } else if let Some(body) = packet.encodings.body(frame, self.dialect) {
-            session.send_media(media(frame, body, self.stream), output)?;
+        match self.headers_at {
+            Some(dts) => {
+                session.send_media(media(&Frame { dts, ..frame.clone() }, body, self.stream), output)
+            }
+            None => session.send_media(media(frame, body, self.stream), output),
         }
-        Ok(())
     }
 
     /// Whether video must be held back until a key frame.

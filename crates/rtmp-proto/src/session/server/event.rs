@@ -121,7 +121,7 @@ pub struct PlayRequest {
     pub reset: bool,
 }
 
-/// A player whose wire bytes can be shared with others: see [`shared_chunks`](crate::shared_chunks).
+/// A player whose wire bytes can be shared with others: see [`write_shared`](crate::write_shared).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SharedForm {
     /// The message stream in the headers.

@@ -1,0 +1,359 @@
+//! One write to many sockets.
+//!
+//! Players that have read all there is want the same bytes at the same moment. Waking a task for each of them costs more
+//! than the write itself, so they lend their sockets: a [`Shard`] reads the log once and writes the batch to all of its
+//! players, one after the other. Whoever is not up to date stays with, or falls back to, its own task: a player that joins
+//! late, one whose socket is full, one that has to be told something.
+//!
+//! ```text
+//!             join: up to date, nothing waits
+//!   own task ─────────────────────────────────▶ seat in a shard ──┐ batch written
+//!       ▲                                         │     ▲         │
+//!       └─────────────────────────────────────────┘     └─────────┘
+//!        socket full · anything but media in the log · the owner leaves
+//! ```
+//!
+//! A seat's lock is held for one write and never across an await. Lock order: the table of shards, a shard, a seat.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flumen_hub::{Event, Packet, Place, StreamKey, SubscribeEnd, Subscriber};
+use flumen_media::flv::Dialect;
+use flumen_rtmp::SharedWriter;
+use flumen_rtmp::proto::{Output, SharedForm, write_shared};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::encodings::{Encodings, media};
+use crate::metrics::Delivery;
+
+/// How many players one shard writes to. A turn of that many takes about a millisecond: little enough to let others run
+/// in between, and a large audience is spread over all cores.
+const SHARD_SIZE: usize = 256;
+
+/// How many payload bytes are taken from the log at once.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// What players must have in common to get the same bytes at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Audience {
+    /// The stream they play.
+    pub(crate) key: StreamKey,
+    /// The chunks they get.
+    pub(crate) form: SharedForm,
+    /// What their clients understand.
+    pub(crate) dialect: Dialect,
+    /// How long packets are gathered.
+    pub(crate) linger: Duration,
+}
+
+impl Audience {
+    /// Appends the chunks of `packet`, unless the audience knows nothing of its track.
+    fn write(&self, packet: &Packet<Encodings>, output: &mut Output) {
+        if let Some(body) = packet.encodings.body(&packet.frame, self.dialect) {
+            let message = media(&packet.frame, body, self.form.stream).into_message();
+            // One that telling its track has made too long for a message is passed over.
+            let _ = write_shared(&message, self.form.chunk_size, output);
+        }
+    }
+}
+
+/// All shards of the server.
+#[derive(Default)]
+pub(crate) struct Fanout {
+    shards: Mutex<HashMap<Audience, Vec<Arc<Shard>>>>,
+}
+
+/// A player's place among those who are written to together. Its owner reads from the socket meanwhile, and takes the
+/// sending side back by [`leave`](Self::leave).
+pub(crate) struct Seat {
+    shard: Arc<Shard>,
+    player: Arc<Player>,
+}
+
+/// Where a player stands that left its seat.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// Where its reader goes on.
+    pub(crate) place: Place,
+    /// How many bytes were written.
+    pub(crate) written: u64,
+    /// What of the last batch the socket did not take.
+    pub(crate) rest: Bytes,
+}
+
+/// A player as its shard knows it. The socket stands beside the state, so that the two are fetched from memory at once.
+struct Member {
+    socket: SharedWriter,
+    player: Arc<Player>,
+}
+
+struct Player {
+    state: Mutex<PlayerState>,
+    released: Notify,
+}
+
+struct PlayerState {
+    /// Whether the shard may write.
+    seated: bool,
+    place: Place,
+    written: u64,
+    rest: Bytes,
+}
+
+/// Up to [`SHARD_SIZE`] players of one audience.
+struct Shard {
+    audience: Audience,
+    delivery: Delivery,
+    state: Mutex<ShardState>,
+    /// Wakes the shard's task when its last player has left.
+    deserted: Notify,
+}
+
+struct ShardState {
+    /// The position that is read next: who stands before it has missed something.
+    next: u64,
+    /// Players that are not yet part of the turn.
+    joined: Vec<Member>,
+    seats: usize,
+    /// A reader beside that of the shard's task, to tell streams of the same name apart.
+    stream: Subscriber<Encodings>,
+}
+
+/// A batch as it is written.
+struct Batch {
+    bytes: Bytes,
+    /// Where in `bytes` each packet begins, by its position in the log.
+    starts: Vec<(u64, usize)>,
+}
+
+impl Fanout {
+    /// Takes a player into the audience: one that `reader` reads for and that has nothing more to write. `None` if it is
+    /// not up to date; it has to read on, without waiting, and may ask again.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        audience: &Audience,
+        reader: &Subscriber<Encodings>,
+        socket: SharedWriter,
+        delivery: &Delivery,
+    ) -> Option<Seat> {
+        let place = reader.place().filter(|_| reader.is_caught_up())?;
+        let state = PlayerState { seated: true, place, written: 0, rest: Bytes::new() };
+        let player = Arc::new(Player { state: Mutex::new(state), released: Notify::new() });
+        let member = Member { socket, player: player.clone() };
+        let mut shards = self.shards.lock();
+        let known = shards.entry(audience.clone()).or_default();
+        for shard in known.iter() {
+            let mut state = shard.state.lock();
+            if state.seats == SHARD_SIZE || !state.stream.is_beside(reader) {
+                continue;
+            }
+            if place.next < state.next {
+                return None;
+            }
+            state.seats += 1;
+            state.joined.push(member);
+            return Some(Seat { shard: shard.clone(), player });
+        }
+        let state = ShardState { next: place.next, joined: vec![member], seats: 1, stream: reader.proxy() };
+        let shard = Arc::new(Shard {
+            audience: audience.clone(),
+            delivery: delivery.clone(),
+            state: Mutex::new(state),
+            deserted: Notify::new(),
+        });
+        known.push(shard.clone());
+        tokio::spawn(self.clone().run(shard.clone(), reader.proxy()));
+        Some(Seat { shard, player })
+    }
+
+    /// Writes to a shard's players until the last one has left.
+    async fn run(self: Arc<Self>, shard: Arc<Shard>, mut reader: Subscriber<Encodings>) {
+        let (mut members, mut events) = (Vec::new(), Vec::new());
+        loop {
+            let read = tokio::select! {
+                read = shard.read(&mut reader, &mut events) => read,
+                () = shard.deserted.notified() => Ok(()),
+            };
+            if !events.is_empty() || read.is_err() {
+                shard.begin_turn(reader.place(), &mut members);
+                let batch = read.ok().and_then(|()| Batch::of(&events, &shard.audience));
+                match (batch, reader.place()) {
+                    (Some(batch), Some(place)) => {
+                        let players = members.len();
+                        shard.write(&batch, place, &mut members);
+                        shard.delivery.sent_to(players, &events);
+                    }
+                    // The players' own tasks read it again and know what to say.
+                    _ => members.drain(..).for_each(|member| shard.release(&member.player)),
+                }
+                events.clear();
+            }
+            if self.close(&shard) {
+                return;
+            }
+        }
+    }
+
+    /// Forgets a shard, unless somebody has joined.
+    fn close(&self, shard: &Arc<Shard>) -> bool {
+        if shard.is_taken() {
+            return false;
+        }
+        let mut shards = self.shards.lock();
+        if shard.is_taken() {
+            return false;
+        }
+        if let Some(known) = shards.get_mut(&shard.audience) {
+            known.retain(|other| !Arc::ptr_eq(other, shard));
+            if known.is_empty() {
+                shards.remove(&shard.audience);
+            }
+        }
+        true
+    }
+}
+
+impl Shard {
+    /// Waits for packets, and gathers them as long as the audience lingers. Cancel safe.
+    async fn read(
+        &self,
+        reader: &mut Subscriber<Encodings>,
+        events: &mut Vec<Event<Encodings>>,
+    ) -> Result<(), SubscribeEnd> {
+        reader.next_batch(BATCH_BYTES, events).await?;
+        if !self.audience.linger.is_zero() {
+            sleep(self.audience.linger).await;
+            reader.try_next_batch(BATCH_BYTES, events)?;
+        }
+        Ok(())
+    }
+
+    /// Lets those in who have joined; who comes from now on must have read up to `place`.
+    fn begin_turn(&self, place: Option<Place>, members: &mut Vec<Member>) {
+        let mut state = self.state.lock();
+        state.next = place.map_or(state.next, |place| place.next);
+        members.append(&mut state.joined);
+    }
+
+    /// Writes `batch` to all players. Who cannot take it, or has left, is a player here no more.
+    fn write(&self, batch: &Batch, place: Place, members: &mut Vec<Member>) {
+        members.retain(|member| {
+            let stays = member.write(batch, place);
+            if !stays {
+                self.release(&member.player);
+            }
+            stays
+        });
+    }
+
+    fn is_taken(&self) -> bool {
+        self.state.lock().seats > 0
+    }
+
+    /// Gives a player back to its task.
+    fn release(&self, player: &Player) {
+        if player.state.lock().stand_up() {
+            player.released.notify_one();
+            self.leave();
+        }
+    }
+
+    fn leave(&self) {
+        let mut state = self.state.lock();
+        state.seats -= 1;
+        if state.seats == 0 {
+            self.deserted.notify_one();
+        }
+    }
+}
+
+impl Member {
+    /// Writes what the player has not got yet. Says whether it stays seated.
+    fn write(&self, batch: &Batch, place: Place) -> bool {
+        let mut state = self.player.state.lock();
+        if !state.seated {
+            return false;
+        }
+        if state.place.next >= place.next {
+            return true;
+        }
+        let start = batch.start(state.place.next);
+        state.place = place;
+        let bytes = &batch.bytes[start..];
+        if bytes.is_empty() {
+            return true;
+        }
+        // An error shows again when the owner writes the rest.
+        let written = self.socket.try_write(bytes).unwrap_or(0);
+        state.written += written as u64;
+        if written < bytes.len() {
+            state.rest = batch.bytes.slice(start + written..);
+        }
+        state.rest.is_empty()
+    }
+}
+
+impl PlayerState {
+    /// Whether it was seated until now.
+    fn stand_up(&mut self) -> bool {
+        std::mem::replace(&mut self.seated, false)
+    }
+}
+
+impl Seat {
+    /// Waits until the shard gives the seat back. Cancel safe.
+    pub(crate) async fn released(&self) {
+        self.player.released.notified().await;
+    }
+
+    /// Gives the seat up and says where to go on.
+    pub(crate) fn leave(self) -> Left {
+        self.stand_up()
+    }
+
+    fn stand_up(&self) -> Left {
+        let mut state = self.player.state.lock();
+        let was_seated = state.stand_up();
+        let left = Left { place: state.place, written: state.written, rest: std::mem::take(&mut state.rest) };
+        drop(state);
+        if was_seated {
+            self.shard.leave();
+        }
+        left
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.stand_up();
+    }
+}
+
+impl Batch {
+    /// The bytes of `events` for `audience`, or `None` if not all of them are packets.
+    ///
+    /// They are copied together: once for all, where every write would have to gather them else.
+    fn of(events: &[Event<Encodings>], audience: &Audience) -> Option<Self> {
+        let (mut output, mut starts) = (Output::new(), Vec::with_capacity(events.len()));
+        for event in events {
+            let Event::Packet(packet) = event else { return None };
+            starts.push((packet.seq, output.len()));
+            audience.write(packet, &mut output);
+        }
+        Some(Self { bytes: output.take().freeze(), starts })
+    }
+
+    /// Where the packets from position `seq` on begin.
+    fn start(&self, seq: u64) -> usize {
+        let index = self.starts.partition_point(|(other, _)| *other < seq);
+        self.starts.get(index).map_or(self.bytes.len(), |(_, start)| *start)
+    }
+}
+
+#[cfg(test)]
+mod tests;
