@@ -170,6 +170,7 @@ impl Recorder {
         self.record_all();
         loop {
             tokio::select! {
+                biased;
                 event = self.events.next() => match event {
                     Some(StreamEvent::Started { key, id }) => self.record(key, id),
                     Some(StreamEvent::Ended { id, .. }) => self.app.recordings.forget(id),

@@ -45,6 +45,8 @@ pub(super) struct Task {
     id: StreamId,
     wanted: Wanted,
     repairs: Repairs,
+    /// Its place in the log, until it begins to read.
+    place: Option<Subscriber<Encodings>>,
     cutter: Cutter,
     file: Option<RecordingFile>,
     failures: u32,
@@ -62,8 +64,11 @@ enum Failure {
 }
 
 impl Task {
+    /// Takes its place in the log at once: a publication may be over before the task runs for the first time.
     pub(super) fn new(app: Arc<App>, key: StreamKey, id: StreamId, wanted: Wanted, repairs: Repairs) -> Self {
-        Self { app, key, id, wanted, repairs, cutter: Cutter::default(), file: None, failures: 0 }
+        // Why there is no place is found out when it is needed.
+        let place = app.hub.subscribe(&key, OPTIONS).ok();
+        Self { app, key, id, wanted, repairs, place, cutter: Cutter::default(), file: None, failures: 0 }
     }
 
     /// Records until the publication ends or recording is switched off, and tries again after failures.
@@ -78,7 +83,8 @@ impl Task {
     }
 
     async fn record(&mut self) -> Result<(), Failure> {
-        let mut subscriber = match self.app.hub.subscribe(&self.key, OPTIONS) {
+        let place = self.place.take().map_or_else(|| self.app.hub.subscribe(&self.key, OPTIONS), Ok);
+        let mut subscriber = match place {
             Ok(subscriber) => subscriber,
             Err(SubscribeError::NotFound | SubscribeError::ShuttingDown) => return Ok(()),
             Err(error) => return Err(Failure::Subscribe(error)),
