@@ -1,12 +1,17 @@
-//! The load generator behind `flumen bench`: players and publishers against any RTMP server, and what they cost it.
+//! The load generator behind `flumen bench`: players and publishers against any RTMP or HTTP-FLV server, and what they
+//! cost it.
 
 mod check;
 mod client;
 mod floor;
+mod http_flv;
+mod player;
 mod process;
 mod report;
 mod source;
 mod stats;
+mod tally;
+mod target;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,22 +21,30 @@ use anyhow::{Context, bail};
 use flumen_rtmp::proto::RtmpUrl;
 use tokio_util::sync::CancellationToken;
 
-use self::client::Tally;
 pub use self::floor::{Merge, serve_floor};
 use self::process::{Usage, usage};
 pub use self::report::Report;
 use self::stats::Spread;
+use self::tally::Tally;
+pub use self::target::{FlvUrl, Target};
 
 /// How long the server may settle before it is measured, and again once all players are there.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// How long a connection may take until it plays, waits or publishes.
+const START_WITHIN: Duration = Duration::from_secs(20);
+
 /// What to do to a server.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The stream. With several publishers, `-0`, `-1`, … are appended to its name.
-    pub url: RtmpUrl,
+    /// What players ask for. With several publishers, `-0`, `-1`, … are appended to the stream's name.
+    pub play: Target,
+    /// Where publishers go, with the same appended.
+    pub publish: Option<RtmpUrl>,
     /// Players, shared out evenly over the streams.
     pub players: usize,
+    /// Players that wait for a stream that nobody publishes: the name with `-waiting` appended.
+    pub waiting: usize,
     /// Publishers of the bench stream; with none, the stream is there already.
     pub publishers: usize,
     /// Bits a second that each publisher sends.
@@ -68,22 +81,16 @@ pub fn run(plan: &Plan, progress: impl FnMut(&str)) -> anyhow::Result<Report> {
     outcome
 }
 
-fn stream_name(plan: &Plan, index: usize) -> String {
-    let name = &plan.url.name_with_query;
-    if plan.publishers < 2 {
-        return name.clone();
-    }
-    let (path, query) = name.split_once('?').map_or((name.as_str(), ""), |(path, query)| (path, query));
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("{path}-{}{mark}{query}", index % plan.publishers)
+/// What is appended to the name of the stream that publisher or player number `index` has.
+fn suffix(plan: &Plan, index: usize) -> String {
+    if plan.publishers < 2 { String::new() } else { format!("-{}", index % plan.publishers) }
 }
 
 fn start_publishers(plan: &Plan, tally: &Arc<Tally>, stop: &CancellationToken) {
-    let url = Arc::new(plan.url.clone());
+    let Some(url) = &plan.publish else { return };
     for index in 0..plan.publishers {
-        let name = stream_name(plan, index);
-        let (url, tally, stop) = (url.clone(), tally.clone(), stop.clone());
-        tokio::spawn(client::publish(url, name, plan.bit_rate, tally, stop));
+        let url = target::with_suffix(url, &suffix(plan, index));
+        tokio::spawn(client::publish(url, plan.bit_rate, tally.clone(), stop.clone()));
     }
 }
 
@@ -127,6 +134,7 @@ impl<P: FnMut(&str)> Run<'_, P> {
         let before_players = self.server_usage()?;
         let players = Thread::start("players", self.stop, self.start_players())?;
         self.wait_for("players", self.plan.players, |tally| tally.playing.load(Ordering::Relaxed))?;
+        self.wait_for("waiting players", self.plan.waiting, |tally| tally.waiting.load(Ordering::Relaxed))?;
         std::thread::sleep(SETTLE);
         let report = self.window(before_players);
         self.stop.cancel();
@@ -137,16 +145,19 @@ impl<P: FnMut(&str)> Run<'_, P> {
     fn start_players(&self) -> impl Future<Output = ()> + Send + 'static {
         let (plan, tally, stop) = (self.plan.clone(), self.tally.clone(), self.stop.clone());
         async move {
-            let url = Arc::new(plan.url.clone());
             let pause = Duration::from_secs(1) / plan.ramp.max(1);
+            let target = |index| plan.play.with_suffix(&suffix(&plan, index));
             for index in 0..plan.churn {
-                let name = stream_name(&plan, index);
-                tokio::spawn(client::churn(url.clone(), name, SETTLE / 20, tally.clone(), stop.clone()));
+                tokio::spawn(player::churn(target(index), SETTLE / 20, tally.clone(), stop.clone()));
             }
             for index in 0..plan.players {
-                let name = stream_name(&plan, index);
                 let looks = index < plan.looks;
-                tokio::spawn(client::play(url.clone(), name, looks, tally.clone(), stop.clone()));
+                tokio::spawn(player::play(target(index), looks, tally.clone(), stop.clone()));
+                tokio::time::sleep(pause).await;
+            }
+            for _ in 0..plan.waiting {
+                let target = plan.play.with_suffix("-waiting");
+                tokio::spawn(player::wait(target, tally.clone(), stop.clone()));
                 tokio::time::sleep(pause).await;
             }
         }
@@ -188,6 +199,7 @@ impl<P: FnMut(&str)> Run<'_, P> {
         let cost = |before: Option<Usage>, after: Option<Usage>| Some(after?.cpu - before?.cpu);
         Ok(Report {
             players: self.plan.players,
+            waiting: self.plan.waiting,
             publishers: self.plan.publishers,
             seconds: elapsed.as_secs_f64(),
             bytes,

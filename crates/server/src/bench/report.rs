@@ -12,6 +12,8 @@ use super::stats::Spread;
 pub struct Report {
     /// Players that played all the time.
     pub players: usize,
+    /// Players that waited for a publisher all the time.
+    pub waiting: usize,
     /// Publishers that sent all the time.
     pub publishers: usize,
     /// How long it was measured.
@@ -37,15 +39,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// Processor seconds of the server for each gigabyte (10⁹ bytes) delivered.
+    /// Processor seconds of the server for each gigabyte (10⁹ bytes) delivered; `None` if there were no players.
     pub fn cpu_per_gigabyte(&self) -> Option<f64> {
-        Some(self.server_cpu_seconds? / (self.bytes as f64 / 1e9))
+        let cpu = self.server_cpu_seconds.filter(|_| self.players > 0)?;
+        Some(cpu / (self.bytes as f64 / 1e9))
     }
 
-    /// Resident memory that each player added.
+    /// Resident memory that each player added, playing or waiting.
     pub fn bytes_per_player(&self) -> Option<f64> {
         let added = self.server_rss?.saturating_sub(self.server_rss_before_players?);
-        Some(added as f64 / self.players.max(1) as f64)
+        Some(added as f64 / (self.players + self.waiting).max(1) as f64)
     }
 }
 
@@ -53,14 +56,19 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = self.bytes as f64 * 8e-6 / self.seconds;
         writeln!(f, "players            {} on {} published streams", self.players, self.publishers)?;
+        if self.waiting > 0 {
+            writeln!(f, "waiting players    {}", self.waiting)?;
+        }
         writeln!(
             f,
             "delivered          {:.3} GB in {:.1} s, {rate:.1} Mbit/s",
             self.bytes as f64 / 1e9,
             self.seconds
         )?;
-        if let (Some(cpu), Some(per_gigabyte)) = (self.server_cpu_seconds, self.cpu_per_gigabyte()) {
-            writeln!(f, "server CPU         {cpu:.2} s, {per_gigabyte:.3} s/GB")?;
+        if let Some(cpu) = self.server_cpu_seconds {
+            write!(f, "server CPU         {cpu:.2} s")?;
+            self.cpu_per_gigabyte().map_or(Ok(()), |each| write!(f, ", {each:.3} s/GB"))?;
+            writeln!(f)?;
         }
         if let (Some(rss), Some(each)) = (self.server_rss, self.bytes_per_player()) {
             writeln!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use flumen_rtmp::proto::RtmpUrl;
 
-use crate::bench::{Merge, Plan, run as run_plan, serve_floor};
+use crate::bench::{Merge, Plan, Target, run as run_plan, serve_floor};
 
 /// How `flumen bench` is called.
 #[derive(Debug, clap::Args)]
@@ -38,11 +38,18 @@ struct FloorArgs {
 
 #[derive(Debug, clap::Args)]
 struct LoadArgs {
-    /// The stream: `rtmp://host[:port]/app/name`. With several publishers, -0, -1, … are appended to its name
+    /// The stream: `rtmp://host[:port]/app/name`, or `http://host[:port]/app/name.flv`. With several publishers, -0, -1,
+    /// … are appended to its name
     url: String,
+    /// Where publishers go, if the stream is played over HTTP: `rtmp://host[:port]/app/name`
+    #[arg(long, value_name = "URL")]
+    publish_url: Option<String>,
     /// Players, shared out evenly over the streams
     #[arg(long, default_value_t = 100)]
     players: usize,
+    /// Players that wait for a stream nobody publishes: its name with -waiting appended
+    #[arg(long, default_value_t = 0, value_name = "PLAYERS")]
+    waiting: usize,
     /// Publishers of a made-up 720p30 stream; 0 if the stream is there already
     #[arg(long, default_value_t = 1)]
     publishers: usize,
@@ -94,9 +101,12 @@ fn floor(arguments: &FloorArgs) -> anyhow::Result<()> {
 }
 
 fn load(arguments: LoadArgs) -> anyhow::Result<()> {
+    let play = Target::parse(&arguments.url)?;
     let plan = Plan {
-        url: RtmpUrl::parse(&arguments.url)?,
+        publish: publish_url(&arguments, &play)?,
+        play,
         players: arguments.players,
+        waiting: arguments.waiting,
         publishers: arguments.publishers,
         bit_rate: arguments.bit_rate,
         churn: arguments.churn,
@@ -106,9 +116,6 @@ fn load(arguments: LoadArgs) -> anyhow::Result<()> {
         ramp: arguments.ramp,
         start_within: arguments.start_within,
     };
-    if plan.url.tls {
-        bail!("the load generator speaks rtmp:// only: TLS would make it the bottleneck");
-    }
     super::serve::raise_file_limit();
     let report = run_plan(&plan, show).context("the run failed")?;
     let mut stdout = io::stdout().lock();
@@ -119,6 +126,18 @@ fn load(arguments: LoadArgs) -> anyhow::Result<()> {
         writeln!(stdout, "{report}")?;
     }
     if report.faults.is_empty() { Ok(()) } else { bail!("{} faults, see above", report.faults.len()) }
+}
+
+/// Where publishers go: what is said, or else where the players go.
+fn publish_url(arguments: &LoadArgs, play: &Target) -> anyhow::Result<Option<RtmpUrl>> {
+    let said = arguments.publish_url.as_deref().map(Target::parse).transpose()?;
+    match said.as_ref().unwrap_or(play) {
+        Target::Rtmp(url) => Ok(Some(url.clone())),
+        Target::HttpFlv(_) if arguments.publishers == 0 => Ok(None),
+        Target::HttpFlv(_) => {
+            bail!("nobody publishes over HTTP: say `--publish-url rtmp://…`, or `--publishers 0`")
+        }
+    }
 }
 
 /// One line that is written over, on a terminal only.

@@ -1,7 +1,7 @@
 //! `flumen serve`.
 
 use anyhow::Context;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::SettingsArgs;
 use crate::config::ConfigWatcher;
@@ -52,7 +52,8 @@ pub(super) fn raise_file_limit() {
 
     let limit = getrlimit(Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "cannot raise the limit of open files");
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => debug!(from = limit.current, to = limit.maximum, "raised the limit of open files"),
+        Err(error) => warn!(%error, "cannot raise the limit of open files"),
     }
 }

@@ -23,6 +23,37 @@ async fn a_run_reports_what_the_server_did() {
     assert_eq!(report["faults"], Value::Array(Vec::new()));
 }
 
+#[tokio::test]
+async fn players_over_http_are_checked_and_waiting_ones_stay() {
+    let server = Server::start("").await;
+    let (rtmp, http) = (server.url("live/bench"), server.listening("http").await);
+    let flv = format!(
+        "bench load http://{http}/live/bench.flv --publish-url {rtmp} --players 4 --check 2 --duration 1s --json"
+    );
+    let waiting = format!("bench load {rtmp} --players 0 --publishers 0 --waiting 3 --duration 10ms --json");
+    for command in [flv, waiting] {
+        let ended =
+            tokio::task::spawn_blocking(move || Program::new(&command).run()).await.expect("no panic");
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!(report["faults"], Value::Array(Vec::new()));
+        if report["waiting"] == 3 {
+            assert_eq!(report["players"], 0);
+            continue;
+        }
+        assert!(report["bytes"].as_u64().expect("a number") > 600_000, "{report}");
+        assert!(report["latencyMs"]["samples"].as_u64().expect("a number") > 30, "{report}");
+        assert_eq!(report["firstFrameMs"]["samples"], 4);
+    }
+}
+
+#[test]
+fn publishers_do_not_go_where_players_read_http() {
+    let ended = Program::new("bench load http://127.0.0.1:1/live/bench.flv").run();
+    assert_eq!(ended.status, 1);
+    assert!(ended.stderr.contains("--publish-url"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_server_that_is_not_there_is_a_failure_with_a_reason() {
     let ended =
