@@ -9,8 +9,9 @@ CARGO_FLAGS ?=
 # Seconds each fuzz target runs, and how many run at once.
 TIME ?= 60
 JOBS ?= 1
-# What make bench passes on.
+# What make bench and make microbench pass on.
 BENCH ?=
+MICROBENCH ?= --bench '*'
 
 .PHONY: help
 help: ## list the targets
@@ -58,6 +59,10 @@ fuzz: ## fuzz every parser for TIME seconds each, JOBS at once
 .PHONY: bench
 bench: build test-deps ## compare with nginx-rtmp and the floor, in turns (BENCH='--players 200 --rounds 5')
 	scripts/bench $(BENCH)
+
+.PHONY: microbench
+microbench: build-deps ## time the parsers, the chunk layer and the log by themselves (MICROBENCH='--bench chunks -- decode')
+	cargo bench --workspace $(CARGO_FLAGS) $(MICROBENCH)
 
 .PHONY: audit
 audit: ## check licences, sources and banned crates of the dependency tree
