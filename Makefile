@@ -39,6 +39,7 @@ lint: build-deps ## formatting, clippy, docs, layer rules, scripts, fuzz targets
 	scripts/check-docs --self-test
 	scripts/check-docs
 	scripts/check-shell
+	scripts/bench --self-test
 	scripts/fuzz-targets --check
 	cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
 	cargo clippy --package flumen --test interop $(CARGO_FLAGS) -- -D warnings
