@@ -174,13 +174,14 @@ impl<E: Default + Send + Sync + 'static> Hub<E> {
     /// What is known about `key`; `None` if nobody publishes or reads it.
     pub fn get(&self, key: &StreamKey) -> Option<StreamInfo> {
         let stream = self.registry.streams.lock().get(key).cloned();
-        stream.map(|stream| stream.info())
+        stream.filter(|stream| !stream.is_deserted()).map(|stream| stream.info())
     }
 
     /// All streams that somebody publishes or reads, by name.
     pub fn streams(&self) -> Vec<StreamInfo> {
         let streams = self.registry.all();
-        let mut infos: Vec<_> = streams.iter().map(|stream| stream.info()).collect();
+        let known = streams.iter().filter(|stream| !stream.is_deserted());
+        let mut infos: Vec<_> = known.map(|stream| stream.info()).collect();
         infos.sort_by(|a, b| a.key.cmp(&b.key));
         infos
     }

@@ -210,6 +210,11 @@ impl<E> Log<E> {
         StartPoint { seq: self.back_by(preroll), snapshot: self.snapshot.clone(), at_key_frame: false }
     }
 
+    /// The position of the mark with which the last publication begins, if the log reaches back to it.
+    pub(crate) fn last_publication(&self) -> Option<u64> {
+        self.begun.checked_sub(1).filter(|mark| (self.first..self.head()).contains(mark))
+    }
+
     /// The decode time of the first packet at or after `seq`.
     pub(crate) fn dts_at(&self, seq: u64) -> Option<Timestamp> {
         self.entries_from(seq).find_map(|entry| match entry {

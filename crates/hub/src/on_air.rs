@@ -59,6 +59,11 @@ impl OnAir {
         }
     }
 
+    /// How long it has lasted.
+    pub(crate) fn age(&self, now: Instant) -> std::time::Duration {
+        now.saturating_duration_since(self.started_at)
+    }
+
     /// Whether `request` comes from the publisher this publication belongs to.
     pub(crate) fn belongs_to(&self, request: &PublishRequest) -> bool {
         self.request.credential == request.credential

@@ -25,12 +25,15 @@ use crate::info::{Counters, StreamInfo, StreamState, TrackBook};
 use crate::log::{Log, Mark};
 use crate::on_air::{Attachment, Closed, OnAir, Session};
 use crate::{
-    CloseReason, Config, EndReason, Lag, PublishError, PublishRequest, Repairs, StreamEvent, StreamId,
-    StreamKey, SubscribeError, SubscribeOptions,
+    CloseReason, Config, EndReason, Lag, PublishError, PublishRequest, Repairs, StartAt, StreamEvent,
+    StreamId, StreamKey, SubscribeError, SubscribeOptions,
 };
 
 /// How long readers may take to read the rest of a stream that has ended.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a publication must last that its readers surely have found.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// One name of the hub. It exists while somebody publishes or reads it.
 #[derive(Debug)]
@@ -67,6 +70,9 @@ pub(crate) struct State<E> {
     live_subscribers: usize,
     /// When readers must have read the rest of the last publication.
     drain_until: Option<Instant>,
+    /// The last publication was over before those who heard of its beginning can have come to read it. It waits for them
+    /// until then.
+    was_short: bool,
     /// Whether the supervisor's task runs.
     supervised: bool,
 }
@@ -127,6 +133,7 @@ impl<E> Stream<E> {
             subscribers: BTreeMap::new(),
             live_subscribers: 0,
             drain_until: None,
+            was_short: false,
             supervised: false,
         };
         let (wakers, changed) = (Wakers::default(), watch::Sender::new(()));
@@ -141,10 +148,15 @@ impl<E> Stream<E> {
         self.changed.subscribe()
     }
 
-    /// Nobody publishes and nobody reads: the hub can forget it.
-    pub(crate) fn is_unused(&self) -> bool {
+    /// Nobody publishes and nobody reads.
+    pub(crate) fn is_deserted(&self) -> bool {
         let state = self.lock();
         matches!(state.phase, Phase::Vacant) && state.subscribers.is_empty()
+    }
+
+    /// Nobody publishes, nobody reads, and nobody is expected to: the hub can forget it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.is_deserted() && !self.lock().was_short
     }
 
     /// Takes over new limits of the log, and lets the supervisor look at the new time spans.
@@ -303,7 +315,7 @@ impl<E> Stream<E> {
         }
         if state.drain_until.is_some_and(|until| until <= now) {
             state.log.clear();
-            state.drain_until = None;
+            (state.drain_until, state.was_short) = (None, false);
         }
         let next = state.drain_until;
         state.supervised = next.is_some();
@@ -331,7 +343,7 @@ impl<E> Stream<E> {
         let (session, closed) = Session::new(session_id, now);
         state.phase = Phase::OnAir(Box::new(OnAir::new(id, request, session, now)));
         self.context.settle(std::mem::take(&mut state.counters));
-        state.drain_until = None;
+        (state.drain_until, state.was_short) = (None, false);
         state.log.begin();
         state.log.mark(Mark::Published(id), now);
         self.context.tell(StreamEvent::Started { key: self.key.clone(), id });
@@ -353,6 +365,7 @@ impl<E> Stream<E> {
         state.last_end = Some(reason);
         state.log.mark(Mark::Unpublished(reason), now);
         state.drain_until = Some(now + DRAIN);
+        state.was_short = on_air.age(now) < SHORT;
         self.context.leave_air();
         self.context.tell(StreamEvent::Ended { key: self.key.clone(), id: on_air.id, reason });
     }
@@ -379,7 +392,9 @@ impl<E> Stream<E> {
 impl<E> State<E> {
     /// Counts a reader in, unless there are `limit`.
     pub(crate) fn enter(&mut self, options: &SubscribeOptions, limit: usize) -> Result<(), SubscribeError> {
-        if !options.wait && matches!(self.phase, Phase::Vacant) {
+        let is_over = matches!(self.phase, Phase::Vacant);
+        let from_its_beginning = options.start == StartAt::Oldest && self.log.last_publication().is_some();
+        if is_over && !options.wait && !from_its_beginning {
             return Err(SubscribeError::NotFound);
         }
         let is_live = options.lag == Lag::Live;

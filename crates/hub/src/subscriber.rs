@@ -42,7 +42,8 @@ pub enum StartAt {
     /// With the next packet.
     LiveEdge,
     /// With the first packet of the publication or, where that has left the log, at the oldest key frame in it. Needs
-    /// [`Lag::Log`]: for [`Lag::Live`] that may be too far back.
+    /// [`Lag::Log`]: for [`Lag::Live`] that may be too far back. A publication that has just ended counts while it is in the
+    /// log, so that one which was over at once does not escape those who read because it began.
     Oldest,
 }
 
@@ -302,7 +303,10 @@ impl<E> Subscriber<E> {
     fn entrance(state: &State<E>, at: StartAt) -> (u64, Option<(Start, Snapshot<E>)>) {
         match &state.phase {
             Phase::OnAir(on_air) => Self::enter_at(on_air.id, at, state),
-            Phase::Vacant => (state.log.head(), None),
+            Phase::Vacant => {
+                let rest = state.log.last_publication().filter(|_| at == StartAt::Oldest);
+                (rest.unwrap_or(state.log.head()), None)
+            }
         }
     }
 

@@ -33,6 +33,23 @@ async fn a_late_reader_starts_at_the_newest_key_frame_with_what_holds_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_publication_that_was_over_at_once_is_read_by_who_heard_of_it() {
+    let hub = hub();
+    let mut publisher = publish(&hub).await;
+    push(&mut publisher, [video_config(0), key_frame(0)]);
+    publisher.finish();
+    assert!(hub.streams().is_empty(), "nobody publishes or reads");
+    let options = SubscribeOptions { start: StartAt::Oldest, lag: Lag::Log, wait: false, ..OPTIONS };
+    let mut late = reader(&hub, options);
+    assert_eq!(read(&mut late), "S V k0 U");
+    let live = SubscribeOptions { wait: false, ..OPTIONS };
+    assert_eq!(hub.subscribe(&key("live/test"), live).err(), Some(SubscribeError::NotFound));
+    drop(late);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(hub.subscribe(&key("live/test"), options).err(), Some(SubscribeError::NotFound));
+}
+
+#[tokio::test(start_paused = true)]
 async fn configurations_are_those_before_the_start_and_changes_come_in_order() {
     let hub = hub();
     let mut publisher = publish(&hub).await;
