@@ -110,8 +110,8 @@ struct Shard {
     audience: Audience,
     delivery: Delivery,
     state: Mutex<ShardState>,
-    /// Wakes the shard's task when its last player has left.
-    deserted: Notify,
+    /// Wakes the shard's task when a player has left, whose socket it would else keep until the next turn.
+    somebody_left: Notify,
 }
 
 struct ShardState {
@@ -164,7 +164,7 @@ impl Fanout {
             audience: audience.clone(),
             delivery: delivery.clone(),
             state: Mutex::new(state),
-            deserted: Notify::new(),
+            somebody_left: Notify::new(),
         });
         known.push(shard.clone());
         tokio::spawn(self.clone().run(shard.clone(), reader.proxy()));
@@ -177,10 +177,12 @@ impl Fanout {
         loop {
             let read = tokio::select! {
                 read = shard.read(&mut reader, &mut events) => read,
-                () = shard.deserted.notified() => Ok(()),
+                () = shard.somebody_left.notified() => Ok(()),
             };
-            if !events.is_empty() || read.is_err() {
-                shard.begin_turn(reader.place(), &mut members);
+            shard.begin_turn(reader.place(), &mut members);
+            if events.is_empty() && read.is_ok() {
+                members.retain(Member::is_seated);
+            } else {
                 let batch = read.ok().and_then(|()| Batch::of(&events, &shard.audience));
                 match (batch, reader.place()) {
                     (Some(batch), Some(place)) => {
@@ -259,20 +261,16 @@ impl Shard {
     fn release(&self, player: &Player) {
         if player.state.lock().stand_up() {
             player.released.notify_one();
-            self.leave();
-        }
-    }
-
-    fn leave(&self) {
-        let mut state = self.state.lock();
-        state.seats -= 1;
-        if state.seats == 0 {
-            self.deserted.notify_one();
+            self.state.lock().seats -= 1;
         }
     }
 }
 
 impl Member {
+    fn is_seated(&self) -> bool {
+        self.player.state.lock().seated
+    }
+
     /// Writes what the player has not got yet. Says whether it stays seated.
     fn write(&self, batch: &Batch, place: Place) -> bool {
         let mut state = self.player.state.lock();
@@ -322,7 +320,8 @@ impl Seat {
         let left = Left { place: state.place, written: state.written, rest: std::mem::take(&mut state.rest) };
         drop(state);
         if was_seated {
-            self.shard.leave();
+            self.shard.state.lock().seats -= 1;
+            self.shard.somebody_left.notify_one();
         }
         left
     }

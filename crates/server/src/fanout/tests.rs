@@ -3,7 +3,7 @@ use flumen_hub::{Config, Credential, PublishRequest, Publisher, SubscribeOptions
 use flumen_media::{Codec, Frame, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
 use flumen_rtmp::proto::{MessageStreamId, ServerConfig};
 use flumen_rtmp::{Connection, Listener};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::encodings::Hub;
@@ -231,10 +231,19 @@ async fn a_large_audience_is_spread_over_shards() {
 #[tokio::test]
 async fn a_connection_that_ends_is_closed_although_its_shard_is_silent() {
     let stage = Stage::new(Duration::ZERO).await;
-    let Peer { mut client, connection, reader } = stage.peer().await;
-    let writer = connection.writer().expect("a plain connection");
-    let seat = stage.fanout.join(&stage.audience, &reader, writer, &Metrics::new().delivery("rtmp"));
+    let other = stage.peer().await;
+    let _other = stage.join(&other).expect("up to date");
+    let peer = stage.peer().await;
+    let seat = stage.join(&peer).expect("up to date");
+    let Peer { mut client, connection, .. } = peer;
     drop(connection);
-    assert_eq!(client.read(&mut [0]).await.expect("no reset"), 0);
+    assert_eq!(client.read(&mut [0]).await.expect("no reset"), 0, "the player learns it at once");
     drop(seat);
+    // A socket that nobody holds any more resets who writes to it.
+    let reset = async {
+        while client.write_all(b"hello?").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), reset).await.expect("the server closes the socket");
 }
