@@ -344,6 +344,9 @@ impl<E> Stream<E> {
         state.phase = Phase::OnAir(Box::new(OnAir::new(id, request, session, now)));
         self.context.settle(std::mem::take(&mut state.counters));
         (state.drain_until, state.was_short) = (None, false);
+        if state.subscribers.is_empty() {
+            state.forget_last();
+        }
         state.log.begin();
         state.log.mark(Mark::Published(id), now);
         self.context.tell(StreamEvent::Started { key: self.key.clone(), id });
@@ -390,6 +393,12 @@ impl<E> Stream<E> {
 }
 
 impl<E> State<E> {
+    /// Forgets the last publication: nobody has come for it, and who comes now comes for something else.
+    fn forget_last(&mut self) {
+        self.log.clear();
+        self.was_short = false;
+    }
+
     /// Counts a reader in, unless there are `limit`.
     pub(crate) fn enter(&mut self, options: &SubscribeOptions, limit: usize) -> Result<(), SubscribeError> {
         let is_over = matches!(self.phase, Phase::Vacant);
@@ -400,6 +409,9 @@ impl<E> State<E> {
         let is_live = options.lag == Lag::Live;
         if is_live && self.live_subscribers >= limit {
             return Err(SubscribeError::TooManySubscribers { limit });
+        }
+        if is_over && self.subscribers.is_empty() && options.start != StartAt::Oldest {
+            self.forget_last();
         }
         self.live_subscribers += usize::from(is_live);
         *self.subscribers.entry(options.label).or_default() += 1;
