@@ -19,6 +19,7 @@ mod http_flv;
 pub mod log;
 mod metrics;
 pub mod probe;
+mod proc;
 mod rates;
 pub mod record;
 mod relay;

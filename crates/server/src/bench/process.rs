@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use crate::proc::{cpu, resident};
+
 /// Processor time and memory of a process with all its children, as nginx and other servers have workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -12,9 +14,6 @@ pub(super) struct Usage {
     /// Resident memory now, bytes.
     pub(super) rss: u64,
 }
-
-/// A clock tick of `/proc/PID/stat`: Linux has told user space 100 a second on all systems for decades.
-const TICK: Duration = Duration::from_millis(10);
 
 /// The usage of process `pid` and its children.
 ///
@@ -28,7 +27,7 @@ pub(super) fn usage(pid: u32) -> io::Result<Usage> {
         let counted = cpu(&stat).ok_or(io::ErrorKind::InvalidData)?;
         // Threads that have ended are in `stat` alone.
         total.cpu += exact_cpu(pid).map_or(counted, |exact| exact.max(counted));
-        total.rss += rss(&status).unwrap_or(0);
+        total.rss += resident(&status).unwrap_or(0);
     }
     Ok(total)
 }
@@ -49,28 +48,9 @@ fn exact_cpu(pid: u32) -> Option<Duration> {
     Some(total)
 }
 
-/// Fields 14 and 15 of `stat`; the second field is the name in parentheses and may hold anything.
-fn cpu(stat: &str) -> Option<Duration> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let ticks: u32 = fields.next()?.parse::<u32>().ok()? + fields.next()?.parse::<u32>().ok()?;
-    Some(TICK * ticks)
-}
-
-fn rss(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_full_of_traps_is_no_trap() {
-        let stat = "7 (a ) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 1 0 100 1 1";
-        assert_eq!(cpu(stat), Some(Duration::from_secs(3)));
-        assert_eq!(rss("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2 << 20));
-    }
 
     #[test]
     fn this_process_uses_memory() {

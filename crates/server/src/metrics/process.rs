@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
-/// A clock tick of `/proc/self/stat`: Linux has told user space 100 a second on all systems for decades.
-const TICK: Duration = Duration::from_millis(10);
+use crate::proc::{cpu, number, resident};
 
 /// What is known of the process; zeros where the system does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,24 +36,13 @@ impl Process {
     }
 
     fn parse(stat: &str, status: &str) -> Self {
-        let line = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        };
         Self {
             cpu: cpu(stat).unwrap_or_default(),
-            resident: line("VmRSS:").unwrap_or(0) * 1024,
-            threads: line("Threads:").unwrap_or(0),
+            resident: resident(status).unwrap_or(0),
+            threads: number(status, "Threads:").unwrap_or(0),
             ..Self::default()
         }
     }
-}
-
-/// Fields 14 and 15 of `stat`; the second field is the name in parentheses and may hold anything.
-fn cpu(stat: &str) -> Option<Duration> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let ticks = fields.next()?.parse::<u32>().ok()?.checked_add(fields.next()?.parse().ok()?)?;
-    Some(TICK * ticks)
 }
 
 #[cfg(test)]
