@@ -28,6 +28,36 @@ pub(super) fn describe_frame(codec: AudioCodec, frame: &[u8]) -> Result<AudioInf
     })
 }
 
+/// The content of the `dac3` or `dec3` box that describes a track in MP4 by one of its syncframes (AC-3 annex F.4, F.6);
+/// `None` if the frame is damaged. Of E-AC-3 one independent substream is described, which is what live encoders send.
+pub(crate) fn specific_box(frame: &[u8]) -> Option<Vec<u8>> {
+    let &[0x0B, 0x77, byte2, byte3, byte4, byte5, ..] = frame else { return None };
+    let (fscod, bsid) = (byte4 >> 6, byte5 >> 3);
+    let mut bits = BitReader::new(frame);
+    bits.skip(16, "syncword").ok()?;
+    if bsid <= 10 {
+        let head = read_ac3(&mut bits, bsid).ok()?;
+        let (bsmod, bit_rate_code) = (u32::from(byte5 & 7), u32::from(byte4 >> 1 & 0x1F));
+        let packed = u32::from(fscod) << 22
+            | u32::from(bsid) << 17
+            | bsmod << 14
+            | u32::from(head.acmod) << 11
+            | u32::from(head.lfe) << 10
+            | bit_rate_code << 5;
+        return Some(packed.to_be_bytes()[1..].to_vec());
+    }
+    let head = read_eac3(&mut bits).ok()?;
+    let words = 1 + (u64::from(byte2 & 7) << 8 | u64::from(byte3));
+    let kbits = words * 16 * u64::from(head.sample_rate) / (256 * u64::from(head.blocks)) / 1000;
+    // One independent substream, no service, main audio, no dependent substream.
+    let packed = kbits.min(0x1FFF) << 27
+        | u64::from(fscod) << 22
+        | u64::from(bsid) << 17
+        | u64::from(head.acmod) << 9
+        | u64::from(head.lfe) << 8;
+    Some(packed.to_be_bytes()[3..].to_vec())
+}
+
 /// What both syncframes say, each in its order.
 struct Head {
     /// In Hz.

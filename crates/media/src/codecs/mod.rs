@@ -25,6 +25,7 @@ use thiserror::Error;
 
 use crate::{AudioCodec, Codec, VideoCodec};
 
+pub(crate) use ac3::specific_box as ac3_specific_box;
 pub use info::{AudioInfo, ChromaFormat, Resolution, TrackInfo, VideoInfo};
 pub use parameter_sets::ParameterSets;
 

@@ -1,4 +1,5 @@
-//! Reads MP4 and QuickTime files: what is in them, where it lies and when it plays.
+//! Reads MP4 and QuickTime files: what is in them, where it lies and when it plays. [`mod@write`] makes
+//! fragmented ones.
 //!
 //! Nothing here touches the file. The caller walks over the top-level boxes with [`BoxHeader`], reads `moov` into memory
 //! and gets a [`Movie`], whose [`samples`](Movie::samples) tell what to read next. A fragmented file goes on with `moof`
@@ -16,6 +17,7 @@ mod sample_entry;
 mod sample_table;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 use bytes::Bytes;
 
