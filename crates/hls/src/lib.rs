@@ -1,0 +1,26 @@
+//! Live frames to HLS and Low-Latency HLS, without I/O and without a clock: frames go in; CMAF init segments, parts,
+//! segments and the text of playlists come out.
+//!
+//! # Specifications
+//!
+//! | short name | specification |
+//! | --- | --- |
+//! | HLS | RFC 8216bis (draft-pantos-hls-rfc8216bis), HTTP Live Streaming, 2nd edition |
+//! | CMAF | ISO/IEC 23000-19 |
+//! | RFC 6381 | The "Codecs" and "Profiles" parameters |
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod names;
+mod packager;
+mod playlist;
+mod rendition;
+mod segment;
+
+pub use config::Config;
+pub use names::{NoRendition, RenditionId};
+pub use packager::{Cursor, File, Lookup, Packager};
+pub use playlist::PlaylistRequest;
+pub use rendition::{Progress, Rendition};
+pub use segment::{Init, Part, Segment};

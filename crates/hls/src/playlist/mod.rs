@@ -1,0 +1,10 @@
+//! The text of playlists.
+
+/// What a request for a media playlist asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaylistRequest<'a> {
+    /// `_HLS_skip`: leave out old segments (HLS §6.2.5.1).
+    pub skip: bool,
+    /// Follows a `?` at every address in the playlist, if not empty: an access token. Percent-encoded.
+    pub query: &'a str,
+}
