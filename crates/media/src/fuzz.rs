@@ -4,10 +4,13 @@ use bytes::{Bytes, BytesMut};
 
 use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
 use crate::mp4::Movie;
+use crate::mp4::write::{Run, Sample, TrackFormat};
 use crate::nalu::{self, NalFormat};
+use crate::ts::demux::Demuxer as TsDemuxer;
+use crate::ts::{ElementaryStream, Muxer};
 use crate::{
-    AudioCodec, Codec, ParameterSets, Timestamp, TrackId, TrackInfo, VideoCodec, aac, adts, describe,
-    describe_frame, opus,
+    AudioCodec, Codec, FrameKind, ParameterSets, Timestamp, TrackId, TrackInfo, VideoCodec, aac, adts,
+    describe, describe_frame, opus,
 };
 
 /// A body that parses can be written and parses to the same frames; payloads never exceed what came in.
@@ -65,6 +68,39 @@ pub fn mp4(data: &[u8]) {
     let _ = (movie.duration(), movie.is_fragmented());
     if let Ok(samples) = movie.fragment(data, 0) {
         assert!(samples.is_sorted_by_key(|sample| sample.dts));
+    }
+}
+
+/// Frames of any bytes make a transport stream that a strict reader takes, in which no frame of sound changes.
+///
+/// The first byte chooses the codec of the pictures and the size of the frames.
+pub fn ts(data: &[u8]) {
+    let Some((&choice, frames)) = data.split_first() else { return };
+    let stream = |codec, config: &'static [u8]| {
+        let config = Bytes::from_static(config);
+        let format = TrackFormat::new(codec, &config, None).expect("there is a configuration");
+        ElementaryStream::new(&format, &config).expect("the codec has its place")
+    };
+    let video = if choice & 1 == 0 { VideoCodec::H264 } else { VideoCodec::Hevc };
+    let pictures = stream(Codec::Video(video), &[1; 23]);
+    let mut muxer =
+        Muxer::new(vec![(1, pictures), (2, stream(Codec::Audio(AudioCodec::Aac), &[0x11, 0x90]))]);
+    let mut demuxer = TsDemuxer::default();
+    let sample = |(index, frame): (usize, &[u8])| Sample {
+        dts: 1024 * index as u64,
+        duration: 1024,
+        cts: (i32::from(frame[0]) - 64) << 10,
+        kind: if index % 3 == 0 { FrameKind::Key } else { FrameKind::Delta },
+        payload: Bytes::copy_from_slice(frame),
+    };
+    let samples: Vec<_> = frames.chunks(32).enumerate().map(sample).collect();
+    for samples in samples.chunks(1 + usize::from(choice >> 1)) {
+        let runs = [1, 2].map(|track| Run { track, samples });
+        let read = demuxer.read(&muxer.segment(&runs));
+        assert!(read.units.iter().all(|unit| unit.pid != 0x100 || unit.payload.starts_with(&[0, 0, 0, 1])));
+        let sounds = read.units.iter().filter(|unit| unit.pid == 0x101);
+        let frames = sounds.flat_map(|unit| adts::frames(&Bytes::copy_from_slice(&unit.payload)));
+        assert!(frames.map(|frame| frame.payload).eq(samples.iter().map(|sample| sample.payload.clone())));
     }
 }
 
@@ -221,6 +257,7 @@ mod tests {
         ("audio_config", audio_config),
         ("frame_header", frame_header),
         ("nalu", nalu),
+        ("ts", ts),
     ];
 
     #[test]

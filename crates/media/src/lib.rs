@@ -1,5 +1,5 @@
 //! Live media without I/O: timestamps, tracks, codecs and frames, the FLV format with
-//! Enhanced RTMP, and reading MP4 files.
+//! Enhanced RTMP, reading MP4 files and writing fragmented ones, and writing MPEG transport streams.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -42,6 +42,7 @@ mod frame;
 pub mod fuzz;
 pub mod mp4;
 mod time;
+pub mod ts;
 
 pub use codec::{AudioCodec, Codec, FourCc, VideoCodec};
 pub use codecs::{
