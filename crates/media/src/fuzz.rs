@@ -3,14 +3,14 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
-use crate::mp4::Movie;
-use crate::mp4::write::{Run, Sample, TrackFormat};
+use crate::mp4::write::{Run, Sample, Sampler, TrackFormat, fragment, init_segment};
+use crate::mp4::{BoxHeader, Movie};
 use crate::nalu::{self, NalFormat};
 use crate::ts::demux::Demuxer as TsDemuxer;
 use crate::ts::{ElementaryStream, Muxer};
 use crate::{
-    AudioCodec, Codec, FrameKind, ParameterSets, Timestamp, TrackId, TrackInfo, VideoCodec, aac, adts,
-    describe, describe_frame, opus,
+    AudioCodec, Codec, Frame, FrameKind, ParameterSets, TimeDelta, Timestamp, TrackId, TrackInfo, VideoCodec,
+    aac, adts, describe, describe_frame, opus,
 };
 
 /// A body that parses can be written and parses to the same frames; payloads never exceed what came in.
@@ -101,6 +101,55 @@ pub fn ts(data: &[u8]) {
         let sounds = read.units.iter().filter(|unit| unit.pid == 0x101);
         let frames = sounds.flat_map(|unit| adts::frames(&Bytes::copy_from_slice(&unit.payload)));
         assert!(frames.map(|frame| frame.payload).eq(samples.iter().map(|sample| sample.payload.clone())));
+    }
+}
+
+/// What is written is read back as it was: an init segment of any format that can be written, and a fragment after it.
+///
+/// The first byte chooses the codec, the second one how much of the rest is the configuration; what remains is the frame.
+pub fn mp4_write(data: &[u8]) {
+    let Some((&[choice, config], rest)) = data.split_first_chunk() else { return };
+    let video = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Vvc, VideoCodec::Av1, VideoCodec::Vp8];
+    let video = video.into_iter().chain([VideoCodec::Vp9, VideoCodec::Legacy(2)]).map(Codec::Video);
+    let audio = [AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Flac, AudioCodec::Ac3, AudioCodec::Eac3];
+    let audio = audio.into_iter().chain([AudioCodec::Mp3, AudioCodec::Legacy(2)]).map(Codec::Audio);
+    let codecs: Vec<_> = video.chain(audio).collect();
+    let codec = codecs[usize::from(choice) % codecs.len()];
+    let (config, frame) = rest.split_at(usize::from(config).min(rest.len()));
+    let (config, frame) = (Bytes::copy_from_slice(config), Bytes::copy_from_slice(frame));
+    let Ok(format) = TrackFormat::new(codec, &config, Some(&frame)) else { return };
+    assert!(format.timescale() > 0);
+
+    let init = init_segment(&[(7, &format)]);
+    let ftyp = BoxHeader::parse(&init).expect("a box").expect("a whole one").size.expect("it is known");
+    let mut movie = Movie::parse(init.slice(ftyp as usize + 8..)).expect("what was written is read");
+    let id = movie.tracks()[0].id();
+    assert_eq!(movie.tracks()[0].codec(), codec);
+    assert!(movie.tracks()[0].config().len() <= data.len() + 64);
+
+    let mut sampler = Sampler::new(&format, Timestamp::ZERO);
+    let times = [i64::from(choice) - 128, i64::from(choice), 40];
+    let frames = times.map(|millis| Frame {
+        track: id,
+        codec,
+        kind: FrameKind::Key,
+        dts: Timestamp::from_millis(millis),
+        cts: TimeDelta::from_millis(40 - millis),
+        payload: frame.clone(),
+    });
+    let mut samples: Vec<_> = frames.iter().filter_map(|frame| sampler.push(frame)).collect();
+    samples.extend(sampler.finish());
+    let bytes = Bytes::from(fragment(1, &[Run { track: 7, samples: &samples }]).concat());
+    let Ok(Some(header)) = BoxHeader::parse(&bytes) else {
+        assert!(samples.is_empty());
+        return;
+    };
+    let moof = bytes.slice(8..header.size.expect("it is known") as usize);
+    let read = movie.fragment(moof, 0).expect("what was written is read");
+    assert_eq!(read.len(), samples.len());
+    for (read, written) in read.iter().zip(&samples) {
+        let place = read.offset as usize..read.offset as usize + read.size as usize;
+        assert_eq!(bytes.slice(place), written.payload);
     }
 }
 
@@ -248,6 +297,7 @@ mod tests {
         ("flv_body", flv_body),
         ("flv_file", flv_file),
         ("flv_metadata", flv_metadata),
+        ("mp4_write", mp4_write),
         ("h264_config", h264_config),
         ("hevc_config", hevc_config),
         ("vvc_config", vvc_config),

@@ -31,6 +31,7 @@
 //! | AV1 ISOBMFF | AV1 Codec ISO Media File Format Binding (`av1C`) |
 //! | VP9 | VP9 Bitstream & Decoding Process Specification |
 //! | AC-3 | ATSC A/52 |
+//! | VVC | ISO/IEC 14496-15 (`vvcC`) and ITU-T H.266 |
 
 #![forbid(unsafe_code)]
 
@@ -46,7 +47,7 @@ pub mod ts;
 
 pub use codec::{AudioCodec, Codec, FourCc, VideoCodec};
 pub use codecs::{
-    AudioInfo, ChromaFormat, ConfigError, ParameterSets, Resolution, TrackInfo, VideoInfo, aac, adts,
+    AudioInfo, ChromaFormat, Colour, ConfigError, ParameterSets, Resolution, TrackInfo, VideoInfo, aac, adts,
     describe, describe_frame, nalu, opus,
 };
 pub use frame::{Frame, FrameKind, MediaKind, TrackId};

@@ -1,8 +1,9 @@
 //! AV1: the configuration record (AV1 ISOBMFF §2.3) and the sequence header OBU (AV1 §5.5).
 
+use bytes::{BufMut, Bytes, BytesMut};
 use h264_reader::rbsp::{BitRead, BitReader};
 
-use super::{ChromaFormat, Malformed, Resolution, VideoInfo};
+use super::{ChromaFormat, Colour, Malformed, Resolution, VideoInfo};
 use crate::VideoCodec;
 
 /// Describes a track by its `AV1CodecConfigurationRecord`.
@@ -37,14 +38,65 @@ pub(super) fn describe_frame(obus: &[u8]) -> VideoInfo {
     info
 }
 
+/// The `AV1CodecConfigurationRecord` of a track whose publisher sent none, made of the sequence header in a key frame.
+///
+/// Interop: FFmpeg sends an empty configuration for libaom, which makes its own too late.
+pub(crate) fn record_of_frame(obus: &[u8]) -> Option<Bytes> {
+    let header = sequence_header(obus)?;
+    let mut info = VideoInfo::unknown(VideoCodec::Av1);
+    let sequence = read_sequence_header(&mut BitReader::new(header), &mut info).ok()?;
+    let mut record = BytesMut::with_capacity(RECORD_SIZE + 12 + header.len());
+    let bit = |flag: bool, at: u8| u8::from(flag) << at;
+    record.put_slice(&[0x81, sequence.profile << 5 | sequence.level]);
+    record.put_u8(
+        bit(sequence.high_tier, 7)
+            | bit(sequence.high_bit_depth, 6)
+            | bit(sequence.twelve_bit, 5)
+            | bit(sequence.monochrome, 4)
+            | bit(sequence.subsampling.0, 3)
+            | bit(sequence.subsampling.1, 2)
+            | sequence.sample_position,
+    );
+    // No presentation delay is known.
+    record.put_u8(0);
+    record.put_u8(OBU_SEQUENCE_HEADER << 3 | HAS_SIZE);
+    put_leb128(&mut record, header.len());
+    record.put_slice(header);
+    Some(record.freeze())
+}
+
+/// A temporal unit without the delimiter that may stand before it: where samples are framed by something else it has no
+/// use (AV1 ISOBMFF §2.4).
+pub(crate) fn without_delimiter(unit: &Bytes) -> Bytes {
+    const TEMPORAL_DELIMITER: [u8; 2] = [2 << 3 | HAS_SIZE, 0];
+    match unit.starts_with(&TEMPORAL_DELIMITER) {
+        true => unit.slice(TEMPORAL_DELIMITER.len()..),
+        false => unit.clone(),
+    }
+}
+
+/// What a record says of a sequence header.
+struct Sequence {
+    profile: u8,
+    /// `seq_level_idx`, 0–31.
+    level: u8,
+    high_tier: bool,
+    high_bit_depth: bool,
+    twelve_bit: bool,
+    monochrome: bool,
+    /// Whether colour is halved horizontally and vertically.
+    subsampling: (bool, bool),
+    /// `chroma_sample_position`, 0–3; 0 is unknown.
+    sample_position: u8,
+}
+
 /// The payload of the first sequence header OBU (AV1 §5.3).
 fn sequence_header(mut obus: &[u8]) -> Option<&[u8]> {
-    const OBU_SEQUENCE_HEADER: u8 = 1;
     loop {
         let (&header, rest) = obus.split_first()?;
         let has_extension = header & 4 != 0;
         let rest = if has_extension { rest.get(1..)? } else { rest };
-        let has_size = header & 2 != 0;
+        let has_size = header & HAS_SIZE != 0;
         let (size, rest) = if has_size { split_leb128(rest)? } else { (rest.len(), rest) };
         let (payload, next) = rest.split_at_checked(size)?;
         if header >> 3 & 15 == OBU_SEQUENCE_HEADER {
@@ -66,8 +118,17 @@ fn split_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
+/// Writes a `leb128()` number (AV1 §4.10.5).
+fn put_leb128(out: &mut BytesMut, mut value: usize) {
+    while value >= 0x80 {
+        out.put_u8(0x80 | (value & 0x7F) as u8);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
 /// `sequence_header_obu()` (AV1 §5.5.1).
-fn read_sequence_header(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result<(), Malformed> {
+fn read_sequence_header(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result<Sequence, Malformed> {
     let profile: u8 = bits.read::<3, _>("seq_profile")?;
     bits.skip(1, "still_picture")?;
     let reduced = bits.read_bit("reduced_still_picture_header")?;
@@ -89,9 +150,9 @@ fn read_sequence_header(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result
         read_tools(bits)?;
     }
     bits.skip(3, "enable_superres")?;
-    read_color_config(bits, profile, info)?;
+    let sequence = read_color_config(bits, profile, info)?;
     name(info, profile, level, high_tier);
-    Ok(())
+    Ok(Sequence { profile, level, high_tier, ..sequence })
 }
 
 /// Timing, decoder model and operating points: the level and tier of the first, which holds all layers.
@@ -153,35 +214,46 @@ fn read_tools(bits: &mut impl BitRead) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// `color_config()` (AV1 §5.5.2) as far as the sampling.
-fn read_color_config(bits: &mut impl BitRead, profile: u8, info: &mut VideoInfo) -> Result<(), Malformed> {
+/// `color_config()` (AV1 §5.5.2) as far as the place of the colour samples.
+fn read_color_config(
+    bits: &mut impl BitRead,
+    profile: u8,
+    info: &mut VideoInfo,
+) -> Result<Sequence, Malformed> {
     const SRGB: [u8; 3] = [1, 13, 0];
-    let high = bits.read_bit("high_bitdepth")?;
-    let twelve = profile == 2 && high && bits.read_bit("twelve_bit")?;
-    info.bit_depth = Some(bit_depth(high, twelve));
+    let high_bit_depth = bits.read_bit("high_bitdepth")?;
+    let twelve_bit = profile == 2 && high_bit_depth && bits.read_bit("twelve_bit")?;
+    info.bit_depth = Some(bit_depth(high_bit_depth, twelve_bit));
     let monochrome = profile != 1 && bits.read_bit("mono_chrome")?;
-    let mut colour = [2; 3];
-    if bits.read_bit("color_description_present_flag")? {
-        for (value, field) in colour.iter_mut().zip(["color_primaries", "transfer", "matrix"]) {
-            *value = bits.read::<8, _>(field)?;
-        }
-    }
-    if !monochrome && colour == SRGB {
-        info.chroma = Some(ChromaFormat::Yuv444);
-        return Ok(());
-    }
-    bits.skip(1, "color_range")?;
-    let sampling = match profile {
+    let described = bits.read_bit("color_description_present_flag")?;
+    let colour = if described { Some(Colour::read_description(bits)?) } else { None };
+    let is_srgb = colour.is_some_and(|told| [told.primaries, told.transfer, told.matrix] == SRGB);
+    let full_range = (!monochrome && is_srgb) || bits.read_bit("color_range")?;
+    info.colour = colour.map(|told| Colour { full_range, ..told });
+    let subsampling = match profile {
+        _ if monochrome => (true, true),
+        _ if is_srgb => (false, false),
         0 => (true, true),
         1 => (false, false),
-        _ if !twelve => (true, false),
+        _ if !twelve_bit => (true, false),
         _ => {
             let horizontal = bits.read_bit("subsampling_x")?;
             (horizontal, horizontal && bits.read_bit("subsampling_y")?)
         }
     };
-    info.chroma = chroma_format(monochrome, sampling);
-    Ok(())
+    info.chroma = chroma_format(monochrome, subsampling);
+    let is_placed = !monochrome && subsampling == (true, true);
+    let sample_position = if is_placed { bits.read::<2, _>("chroma_sample_position")? } else { 0 };
+    Ok(Sequence {
+        profile,
+        level: 0,
+        high_tier: false,
+        high_bit_depth,
+        twelve_bit,
+        monochrome,
+        subsampling,
+        sample_position,
+    })
 }
 
 /// Sets what follows from profile, level, tier and bit depth: their names (AV1 ISOBMFF §5, AV1 annex A.3).
@@ -216,3 +288,47 @@ const fn chroma_format(monochrome: bool, subsampled: (bool, bool)) -> Option<Chr
 
 /// Bytes of the record before its OBUs.
 const RECORD_SIZE: usize = 4;
+/// `obu_type` of a sequence header (AV1 §6.2.2).
+const OBU_SEQUENCE_HEADER: u8 = 1;
+/// `obu_has_size_field` (AV1 §5.3.2).
+const HAS_SIZE: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str) -> Bytes {
+        let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).expect("a readable file").into()
+    }
+
+    #[test]
+    fn a_record_is_made_as_svt_makes_it() {
+        for name in ["av1-svt-720p", "av1-svt-1080p-10"] {
+            let record = record_of_frame(&load(&format!("{name}.frame"))).expect("a sequence header");
+            // Its sequence headers differ a little from that in its record.
+            let (head, theirs) = (RECORD_SIZE + 2, load(&format!("{name}.config")));
+            assert_eq!((&record[..head], record.len()), (&theirs[..head], theirs.len()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_says_what_the_frame_says() {
+        for name in ["av1-aom-444", "av1-aom-gray", "av1-rav1e"] {
+            let frame = load(&format!("{name}.frame"));
+            let record = record_of_frame(&frame).expect("a sequence header");
+            let described = describe(&record).expect("a record");
+            assert_eq!(described, describe_frame(&frame), "{name}");
+            assert_eq!(record_of_frame(&record[RECORD_SIZE..]), Some(record), "{name}");
+        }
+        assert_eq!(record_of_frame(b""), None);
+        assert_eq!(record_of_frame(&load("av1-aom-444.frame")[..8]), None);
+    }
+
+    #[test]
+    fn a_delimiter_is_taken_off() {
+        let unit = Bytes::from_static(&[0x12, 0, 0x0A, 1, 0]);
+        assert_eq!(without_delimiter(&unit), unit.slice(2..));
+        assert_eq!(without_delimiter(&unit.slice(2..)), unit.slice(2..));
+    }
+}

@@ -9,7 +9,7 @@ use h264_reader::rbsp::{BitRead, BitReader, ByteReader};
 
 use super::nalu::{NalFormat, starts_with_start_code};
 use super::parameter_sets::ParameterSets;
-use super::{ChromaFormat, Malformed, Resolution, VideoInfo};
+use super::{ChromaFormat, Colour, Malformed, Resolution, VideoInfo};
 use crate::VideoCodec;
 
 /// Describes a track by its `avcC` record, or by the parameter sets that stand in its place.
@@ -210,7 +210,7 @@ fn read_resolution(bits: &mut impl BitRead, format: &Format) -> Result<Option<Re
 
 /// `vui_parameters()` (AVC annex E.1.1) for the frame rate and the reordering.
 fn read_vui(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result<(), Malformed> {
-    skip_vui_picture(bits)?;
+    info.colour = read_vui_picture(bits)?;
     if bits.read_bit("timing_info_present_flag")? {
         let tick: u32 = bits.read::<32, _>("num_units_in_tick")?;
         let scale: u32 = bits.read::<32, _>("time_scale")?;
@@ -243,8 +243,8 @@ fn read_vui(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result<(), Malform
     Ok(())
 }
 
-/// The fields of the VUI before its timing; HEVC's begins with the same.
-pub(super) fn skip_vui_picture(bits: &mut impl BitRead) -> Result<(), Malformed> {
+/// The fields of the VUI before its timing, of which colour is told; HEVC's begins with the same.
+pub(super) fn read_vui_picture(bits: &mut impl BitRead) -> Result<Option<Colour>, Malformed> {
     const EXTENDED_SAR: u8 = 255;
     if bits.read_bit("aspect_ratio_info_present_flag")?
         && bits.read::<8, u8>("aspect_ratio_idc")? == EXTENDED_SAR
@@ -254,17 +254,19 @@ pub(super) fn skip_vui_picture(bits: &mut impl BitRead) -> Result<(), Malformed>
     if bits.read_bit("overscan_info_present_flag")? {
         bits.skip(1, "overscan_appropriate_flag")?;
     }
+    let mut colour = None;
     if bits.read_bit("video_signal_type_present_flag")? {
-        bits.skip(3 + 1, "video_format")?;
+        bits.skip(3, "video_format")?;
+        let full_range = bits.read_bit("video_full_range_flag")?;
         if bits.read_bit("colour_description_present_flag")? {
-            bits.skip(8 + 8 + 8, "colour_primaries")?;
+            colour = Some(Colour { full_range, ..Colour::read_description(bits)? });
         }
     }
     if bits.read_bit("chroma_loc_info_present_flag")? {
         bits.read_ue("chroma_sample_loc_type_top_field")?;
         bits.read_ue("chroma_sample_loc_type_bottom_field")?;
     }
-    Ok(())
+    Ok(colour)
 }
 
 /// `hrd_parameters()` (AVC annex E.1.2).

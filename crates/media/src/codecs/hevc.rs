@@ -38,6 +38,46 @@ pub(super) fn describe_frame(frame: &[u8]) -> VideoInfo {
     sps.map_or(VideoInfo::unknown(VideoCodec::Hevc), describe_sps)
 }
 
+/// What an `hvcC` record has before its parameter sets (ISO/IEC 14496-15 §8.3.3), made of the SPS: version and profile,
+/// chroma format and bit depths, sub-layers, four-byte lengths. What only helps to choose among streams is unknown in it.
+pub(super) fn record_head(sps: &[u8]) -> Option<[u8; RECORD_HEAD]> {
+    read_record_head(sps).ok()
+}
+
+fn read_record_head(sps: &[u8]) -> Result<[u8; RECORD_HEAD], Malformed> {
+    let mut bits = BitReader::new(ByteReader::skipping_bytes(sps, NAL_HEADER_SIZE));
+    bits.skip(4, "sps_video_parameter_set_id")?;
+    let sub_layers: u32 = bits.read::<3, _>("sps_max_sub_layers_minus1")?;
+    let nesting = bits.read_bit("sps_temporal_id_nesting_flag")?;
+    let profile: u128 = bits.read::<96, _>("general_profile_tier_level")?;
+    let mut info = VideoInfo::unknown(VideoCodec::Hevc);
+    skip_sub_layers(&mut bits, sub_layers)?;
+    bits.read_ue("sps_seq_parameter_set_id")?;
+    read_resolution(&mut bits, &mut info)?;
+    let chroma = info.chroma.map_or(1, |chroma| chroma as u8);
+    let (luma_depth, chroma_depth) = (bits.read_ue("bit_depth_luma")?, bits.read_ue("bit_depth_chroma")?);
+    if luma_depth > 8 || chroma_depth > 8 {
+        return Err(Malformed("bit_depth_luma_minus8"));
+    }
+    let mut head = [0; RECORD_HEAD];
+    head[0] = 1;
+    head[1..13].copy_from_slice(&profile.to_be_bytes()[4..]);
+    head[13..].copy_from_slice(&[
+        0xF0,
+        0,
+        0xFC,
+        0xFC | chroma,
+        // Holds because neither is more than 8.
+        0xF8 | luma_depth as u8 & 7,
+        0xF8 | chroma_depth as u8 & 7,
+        0,
+        0,
+        // At most 8 sub-layers; lengths of four bytes.
+        (sub_layers as u8 + 1) << 3 & 0x38 | u8::from(nesting) << 2 | 3,
+    ]);
+    Ok(head)
+}
+
 /// What one SPS with its NAL header says; what stands before any damage stays known.
 fn describe_sps(sps: &[u8]) -> VideoInfo {
     let mut info = VideoInfo::unknown(VideoCodec::Hevc);
@@ -89,6 +129,11 @@ fn read_profile_tier_level(
         (major, minor) => format!("{major}.{minor}"),
     });
     info.codec_string = Some(codec_string(space, profile, compatibility, tier, level, constraints));
+    skip_sub_layers(bits, sub_layers)
+}
+
+/// What `profile_tier_level()` says of sub-layers.
+fn skip_sub_layers(bits: &mut impl BitRead, sub_layers: u32) -> Result<(), Malformed> {
     let mut sub_layer_bits = 0;
     for _ in 0..sub_layers {
         sub_layer_bits += if bits.read_bit("sub_layer_profile_present_flag")? { 88 } else { 0 };
@@ -242,7 +287,7 @@ fn read_short_term_set(bits: &mut impl BitRead, index: u32, previous: u32) -> Re
 
 /// `vui_parameters()` (HEVC annex E.2.1) for the frame rate.
 fn read_vui(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result<(), Malformed> {
-    h264::skip_vui_picture(bits)?;
+    info.colour = h264::read_vui_picture(bits)?;
     bits.skip(1, "neutral_chroma_indication_flag")?;
     let fields = bits.read_bit("field_seq_flag")?;
     bits.skip(1, "frame_field_info_present_flag")?;
@@ -275,6 +320,8 @@ const fn profile_name(profile: u8) -> Option<&'static str> {
 
 /// `nal_unit_header()` (HEVC §7.3.1.2).
 const NAL_HEADER_SIZE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+/// Bytes of a record before the number of its arrays.
+pub(super) const RECORD_HEAD: usize = 22;
 /// `MaxDpbSize` (HEVC annex A.4.2).
 const MAX_DPB_SIZE: u8 = 16;
 /// More pictures than that no set refers to (HEVC §7.4.8).

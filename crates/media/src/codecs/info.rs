@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Colour;
 use crate::{AudioCodec, Codec, VideoCodec};
 
 /// What is known of an audio or video track. Everything but the codec may be unknown.
@@ -32,6 +33,8 @@ pub struct VideoInfo {
     pub bit_depth: Option<u8>,
     /// How colour is sampled.
     pub chroma: Option<ChromaFormat>,
+    /// Which colours the samples mean, if the bitstream says it.
+    pub colour: Option<Colour>,
     /// How many frames may precede a frame in decoding order and follow it in output order, 0–16.
     /// 0 promises that there are no B-frames that reorder.
     pub max_reorder: Option<u8>,
@@ -135,6 +138,7 @@ impl VideoInfo {
             frame_rate: None,
             bit_depth: None,
             chroma: None,
+            colour: None,
             max_reorder: None,
         }
     }
@@ -154,6 +158,7 @@ impl VideoInfo {
             frame_rate: self.frame_rate.or(other.frame_rate),
             bit_depth: self.bit_depth.or(other.bit_depth),
             chroma: self.chroma.or(other.chroma),
+            colour: self.colour.or(other.colour),
             max_reorder: self.max_reorder.or(other.max_reorder),
         }
     }

@@ -7,6 +7,7 @@ pub mod aac;
 mod ac3;
 pub mod adts;
 mod av1;
+mod colour;
 mod flac;
 mod h264;
 mod hevc;
@@ -26,8 +27,11 @@ use thiserror::Error;
 use crate::{AudioCodec, Codec, VideoCodec};
 
 pub(crate) use ac3::specific_box as ac3_specific_box;
+pub(crate) use av1::{record_of_frame as av1_record, without_delimiter as av1_without_delimiter};
+pub use colour::Colour;
 pub use info::{AudioInfo, ChromaFormat, Resolution, TrackInfo, VideoInfo};
 pub use parameter_sets::ParameterSets;
+pub(crate) use vpx::record_of_frame as vpx_record;
 
 /// A configuration or frame header that does not parse. The peer's fault; the media may be playable all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

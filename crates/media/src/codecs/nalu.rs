@@ -238,7 +238,7 @@ fn find_start_code(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Whether it begins with a start code of three or four bytes.
-pub(super) fn starts_with_start_code(bytes: &[u8]) -> bool {
+pub(crate) fn starts_with_start_code(bytes: &[u8]) -> bool {
     bytes.strip_prefix(&[0]).unwrap_or(bytes).starts_with(&START_CODE) || bytes.starts_with(&START_CODE)
 }
 

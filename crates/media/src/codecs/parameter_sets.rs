@@ -1,9 +1,9 @@
-//! The parameter sets of H.264 and HEVC: out of configurations and frames, and into an `avcC`.
+//! The parameter sets of H.264, HEVC and VVC: out of configurations and frames, and into configurations.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::h264;
 use super::nalu::{NalFormat, UnitKind, starts_with_start_code};
+use super::{h264, hevc, vvc};
 use crate::VideoCodec;
 
 /// Parameter sets in the order they were found, each with its NAL header and without length or start code.
@@ -45,6 +45,17 @@ impl ParameterSets {
         sets
     }
 
+    /// The record of `codec` with these sets; see [`to_avcc`](Self::to_avcc), [`to_hvcc`](Self::to_hvcc) and
+    /// [`to_vvcc`](Self::to_vvcc). `None` for codecs without parameter sets.
+    pub fn to_record(&self, codec: VideoCodec) -> Option<Bytes> {
+        match codec {
+            VideoCodec::H264 => self.to_avcc(),
+            VideoCodec::Hevc => self.to_hvcc(),
+            VideoCodec::Vvc => self.to_vvcc(),
+            _ => None,
+        }
+    }
+
     /// The `avcC` record of H.264 with these sets and four-byte lengths (ISO/IEC 14496-15 §5.3.3).
     ///
     /// `None` unless there is one SPS and one PPS, and no more and no longer ones than the record can hold.
@@ -62,6 +73,38 @@ impl ParameterSets {
         record.put_u8(self.pps.len() as u8);
         put_sets(&mut record, &self.pps)?;
         record.put_slice(&h264::record_extension(first));
+        Some(record.freeze())
+    }
+
+    /// The `hvcC` record of HEVC with these sets and four-byte lengths (ISO/IEC 14496-15 §8.3.3).
+    ///
+    /// `None` unless there is one set of each kind, and the SPS can be read.
+    pub fn to_hvcc(&self) -> Option<Bytes> {
+        const VPS: u8 = 32;
+        let head = hevc::record_head(self.sps.first()?)?;
+        let mut record = BytesMut::from(&head[..]);
+        record.put_u8(3);
+        for (kind, sets) in (VPS..).zip([&self.vps, &self.sps, &self.pps]) {
+            put_array(&mut record, kind, sets)?;
+        }
+        Some(record.freeze())
+    }
+
+    /// The `vvcC` record of VVC with these sets and four-byte lengths (ISO/IEC 14496-15 §11.2.4), without the version and
+    /// flags of its box.
+    ///
+    /// `None` unless there is an SPS and a PPS, and the SPS can be read.
+    pub fn to_vvcc(&self) -> Option<Bytes> {
+        const VPS: u8 = 14;
+        let head = vvc::record_head(self.sps.first()?)?;
+        let mut record = BytesMut::from(&head[..]);
+        // A stream of one layer needs no VPS.
+        let missing = usize::from(self.vps.is_empty());
+        let arrays = (VPS..).zip([&self.vps, &self.sps, &self.pps]).skip(missing);
+        record.put_u8(3 - missing as u8);
+        for (kind, sets) in arrays {
+            put_array(&mut record, kind, sets)?;
+        }
         Some(record.freeze())
     }
 
@@ -117,6 +160,14 @@ fn put_sets(record: &mut BytesMut, sets: &[Bytes]) -> Option<()> {
     Some(())
 }
 
+/// An array of NAL units in an `hvcC` or `vvcC`, which tells that there are no others in the stream.
+fn put_array(record: &mut BytesMut, kind: u8, sets: &[Bytes]) -> Option<()> {
+    const COMPLETE: u8 = 0x80;
+    record.put_u8(COMPLETE | kind);
+    record.put_u16(u16::try_from(sets.len()).ok().filter(|&count| count > 0)?);
+    put_sets(record, sets)
+}
+
 /// What the five bits of `numOfSequenceParameterSets` can count.
 const MAX_SPS: usize = 31;
 /// What the eight bits of `numOfPictureParameterSets` can count.
@@ -162,6 +213,34 @@ mod tests {
         assert_eq!((sets.vps.len(), sets.sps.len(), sets.pps.len()), (1, 1, 1));
         let cut = ParameterSets::of_config(VideoCodec::Hevc, &record.slice(..100));
         assert_eq!((cut.vps, cut.sps, cut.pps.len()), (sets.vps, sets.sps, 0));
+    }
+
+    #[test]
+    fn an_hvcc_is_written_as_ffmpeg_wrote_it() {
+        for name in ["hevc-main-720p", "hevc-main10-1080p", "hevc-rext422-10-362p", "hevc-kvazaar-360p"] {
+            let record = load(&format!("{name}.config"));
+            let sets = ParameterSets::of_config(VideoCodec::Hevc, &record);
+            let ours = sets.to_hvcc().expect("one set of each kind");
+            assert_eq!(ours[..hevc::RECORD_HEAD], record[..hevc::RECORD_HEAD], "{name}");
+            assert_eq!(ParameterSets::of_config(VideoCodec::Hevc, &ours), sets, "{name}");
+        }
+        let frame = load("hevc-kvazaar-360p.frame");
+        let in_band = ParameterSets::of_frame(NalFormat::new(VideoCodec::Hevc), &frame);
+        assert_eq!(ParameterSets { pps: Vec::new(), ..in_band }.to_hvcc(), None);
+    }
+
+    #[test]
+    fn a_vvcc_is_written_as_ffmpeg_wrote_it() {
+        let record = load("vvc-360p-10.config");
+        let record = record.slice(4..);
+        let set = |from: usize, len: usize| record.slice(from..from + len);
+        let (sps, pps) = (set(22, 0xEF), record.slice(22 + 0xEF + 5..));
+        let sets = ParameterSets { vps: vec![], sps: vec![sps], pps: vec![pps] };
+        let mut expected = record.to_vec();
+        // They claim a constant frame rate.
+        expected[2] &= !0x0C;
+        assert_eq!(sets.to_vvcc().expect("both sets are there")[..], expected[..]);
+        assert_eq!(ParameterSets { sps: vec![sets.sps[0].slice(..8)], ..sets }.to_vvcc(), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! VP8 and VP9: the configuration record (VP Codec ISO Media File Format Binding §2) and key frame headers.
 
+use bytes::Bytes;
 use h264_reader::rbsp::{BitRead, BitReader};
 
-use super::{ChromaFormat, Malformed, Resolution, VideoInfo};
+use super::{ChromaFormat, Colour, Malformed, Resolution, VideoInfo};
 use crate::VideoCodec;
 
 /// Describes a track by its `VPCodecConfigurationRecord`, which knows no size: that is in the key frames.
@@ -30,11 +31,71 @@ pub(super) fn describe(codec: VideoCodec, record: &[u8]) -> Result<VideoInfo, Ma
             3 => Some(ChromaFormat::Yuv444),
             _ => None,
         },
+        colour: record.get(3..6).and_then(<[u8]>::first_chunk).map(|&[primaries, transfer, matrix]| Colour {
+            primaries,
+            transfer,
+            matrix,
+            full_range: packed & 1 != 0,
+        }),
         // Neither codec has frames that are shown before one decoded earlier.
         max_reorder: Some(0),
         ..VideoInfo::unknown(codec)
     })
 }
+
+/// The content of the `vpcC` box of a track whose publisher sent none, made of its key frame: with the version and flags
+/// of the box, as FFmpeg sends it. The level is the least that has such pictures, since a frame knows of no rate.
+pub(crate) fn record_of_frame(codec: VideoCodec, frame: &[u8]) -> Option<Bytes> {
+    let info = match codec {
+        VideoCodec::Vp8 => describe_vp8_frame(frame),
+        VideoCodec::Vp9 => describe_vp9_frame(frame),
+        _ => return None,
+    };
+    let info = info.ok()?;
+    let size = info.resolution?;
+    let pixels = u64::from(size.width) * u64::from(size.height);
+    let level = LEVELS.iter().find(|(most, _)| pixels <= *most).map_or(0, |(_, level)| *level);
+    let profile = match codec {
+        VideoCodec::Vp8 => frame.first()? >> 1 & 7,
+        // The low bit comes first.
+        _ => frame.first()? >> 5 & 1 | frame.first()? >> 3 & 2,
+    };
+    let sampling = match info.chroma? {
+        // Where the colour samples stand is not told; FFmpeg writes the same.
+        ChromaFormat::Yuv420 | ChromaFormat::Monochrome => 1,
+        ChromaFormat::Yuv422 => 2,
+        ChromaFormat::Yuv444 => 3,
+    };
+    let packed = info.bit_depth? << 4 | sampling << 1;
+    let unspecified = Colour::UNSPECIFIED;
+    Some(Bytes::copy_from_slice(&[
+        1,
+        0,
+        0,
+        0,
+        profile,
+        level,
+        packed,
+        unspecified,
+        unspecified,
+        unspecified,
+        0,
+        0,
+    ]))
+}
+
+/// Pixels of the largest picture, and the level that allows it (VP9 annex A).
+const LEVELS: [(u64, u8); 9] = [
+    (36_864, 10),
+    (73_728, 11),
+    (122_880, 20),
+    (245_760, 21),
+    (552_960, 30),
+    (983_040, 31),
+    (2_228_224, 40),
+    (8_912_896, 50),
+    (35_651_584, 60),
+];
 
 /// Describes a VP8 track by its key frame; other frames say nothing (RFC 6386 §9.1).
 pub(super) fn describe_vp8_frame(frame: &[u8]) -> Result<VideoInfo, Malformed> {
@@ -120,4 +181,34 @@ fn profile_name(codec: VideoCodec, profile: u8) -> Option<&'static str> {
         ["Profile 0", "Profile 1", "Profile 2", "Profile 3"]
     };
     names.get(usize::from(profile)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str) -> Bytes {
+        let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).expect("a readable file").into()
+    }
+
+    #[test]
+    fn a_record_is_made_as_ffmpeg_makes_it() {
+        for name in ["vp9-720p", "vp9-profile2-10"] {
+            let record = record_of_frame(VideoCodec::Vp9, &load(&format!("{name}.frame")));
+            assert_eq!(record, Some(load(&format!("{name}.config"))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_vp8_says_what_the_frame_says() {
+        let frame = load("vp8-360p.frame");
+        let record = record_of_frame(VideoCodec::Vp8, &frame).expect("a key frame");
+        let info = describe(VideoCodec::Vp8, &record).expect("a record");
+        assert_eq!(info.codec_string.as_deref(), Some("vp08.00.21.08"));
+        assert_eq!(info.chroma, Some(ChromaFormat::Yuv420));
+        // No key frame.
+        assert_eq!(record_of_frame(VideoCodec::Vp8, &[1, 0, 0, 0]), None);
+        assert_eq!(record_of_frame(VideoCodec::Vp9, &[0x86, 0, 0]), None);
+    }
 }

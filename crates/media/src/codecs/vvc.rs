@@ -1,6 +1,10 @@
-//! VVC: the configuration record (ISO/IEC 14496-15 §11.2.4.2), which says all that is shown without the SPS.
+//! VVC: the configuration record (ISO/IEC 14496-15 §11.2.4.2), which says all that is shown without the SPS, and is
+//! made of the SPS where there is none.
 
-use h264_reader::rbsp::{BitRead, BitReader};
+use std::num::NonZeroUsize;
+
+use bytes::BufMut;
+use h264_reader::rbsp::{BitRead, BitReader, ByteReader};
 
 use super::{ChromaFormat, Malformed, Resolution, VideoInfo};
 use crate::VideoCodec;
@@ -22,6 +26,88 @@ pub(super) fn describe(record: &[u8]) -> Result<VideoInfo, Malformed> {
 pub(super) fn without_box_header(record: &[u8]) -> &[u8] {
     record.strip_prefix(&[0, 0, 0, 0]).unwrap_or(record)
 }
+
+/// What a `vvcC` record has before its parameter sets, made of the SPS with its NAL header: profile, size and bit depth,
+/// four-byte lengths.
+pub(super) fn record_head(sps: &[u8]) -> Option<Vec<u8>> {
+    make_record_head(&mut BitReader::new(ByteReader::skipping_bytes(sps, NAL_HEADER_SIZE))).ok()
+}
+
+/// `seq_parameter_set_rbsp()` (VVC §7.3.2.4) as far as the bit depth.
+fn make_record_head(bits: &mut impl BitRead) -> Result<Vec<u8>, Malformed> {
+    bits.skip(4 + 4, "sps_seq_parameter_set_id")?;
+    let sublayers = 1 + bits.read::<3, u8>("sps_max_sublayers_minus1")?;
+    let chroma: u8 = bits.read::<2, _>("sps_chroma_format_idc")?;
+    bits.skip(2, "sps_log2_ctu_size_minus5")?;
+    if !bits.read_bit("sps_ptl_dpb_hrd_params_present_flag")? {
+        return Err(Malformed("sps_ptl_dpb_hrd_params_present_flag"));
+    }
+    let profile = copy_profile_tier_level(bits, sublayers)?;
+    bits.skip(1, "sps_gdr_enabled_flag")?;
+    if bits.read_bit("sps_ref_pic_resampling_enabled_flag")? {
+        bits.skip(1, "sps_res_change_in_clvs_allowed_flag")?;
+    }
+    let mut side = |field| u16::try_from(bits.read_ue(field)?).map_err(|_| Malformed(field));
+    let size = [side("sps_pic_width_max_in_luma_samples")?, side("sps_pic_height_max_in_luma_samples")?];
+    if bits.read_bit("sps_conformance_window_flag")? {
+        for _ in 0..4 {
+            bits.read_ue("sps_conf_win_offset")?;
+        }
+    }
+    if bits.read_bit("sps_subpic_info_present_flag")? {
+        return Err(Malformed("subpictures"));
+    }
+    let bit_depth = u8::try_from(bits.read_ue("sps_bitdepth_minus8")?).unwrap_or(u8::MAX);
+    if bit_depth > 7 {
+        return Err(Malformed("sps_bitdepth_minus8"));
+    }
+    // Reserved bits, lengths of four bytes, and a profile; the only output layer set, no promise of a frame rate.
+    let mut head = vec![0xFF, 0, sublayers << 4 | chroma, bit_depth << 5 | 0x1F];
+    head.extend(profile);
+    size.iter().for_each(|&side| head.put_u16(side));
+    head.put_u16(0);
+    Ok(head)
+}
+
+/// `profile_tier_level()` (VVC §7.3.3.1) as a `VvcPTLRecord`, which differs by the length of the constraints alone. It
+/// begins and ends at a byte in both.
+fn copy_profile_tier_level(bits: &mut impl BitRead, sublayers: u8) -> Result<Vec<u8>, Malformed> {
+    const CONSTRAINTS_PRESENT: u8 = 0x20;
+    const FIXED_CONSTRAINT_BITS: usize = 2 + 1 + 71 + 8;
+    let profile_and_level: [u8; 2] = [byte(bits)?, byte(bits)?];
+    let mut constraints = vec![byte(bits)?];
+    if constraints[0] & CONSTRAINTS_PRESENT != 0 {
+        constraints.extend(bytes(bits, FIXED_CONSTRAINT_BITS / 8)?);
+        // Holds because these are eleven bytes.
+        let additional = usize::from(constraints[9] & 0x3F) << 2 | usize::from(constraints[10] >> 6);
+        let len = (FIXED_CONSTRAINT_BITS + additional).div_ceil(8);
+        constraints.extend(bytes(bits, len - constraints.len())?);
+    }
+    // Six bits count at most 43 bytes.
+    let mut record = vec![constraints.len() as u8];
+    record.extend(profile_and_level);
+    record.extend(constraints);
+    if sublayers > 1 {
+        let present = byte(bits)?;
+        record.push(present);
+        record.extend(bytes(bits, present.count_ones() as usize)?);
+    }
+    let sub_profiles = byte(bits)?;
+    record.push(sub_profiles);
+    record.extend(bytes(bits, 4 * usize::from(sub_profiles))?);
+    Ok(record)
+}
+
+fn byte(bits: &mut impl BitRead) -> Result<u8, Malformed> {
+    Ok(bits.read::<8, _>("profile_tier_level")?)
+}
+
+fn bytes(bits: &mut impl BitRead, count: usize) -> Result<Vec<u8>, Malformed> {
+    (0..count).map(|_| byte(bits)).collect()
+}
+
+/// `nal_unit_header()` (VVC §7.3.1.2).
+const NAL_HEADER_SIZE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// The fields behind `ptl_present_flag`.
 fn read_profile(bits: &mut impl BitRead, info: &mut VideoInfo) -> Result<(), Malformed> {

@@ -24,6 +24,7 @@
 //!   [`Dialect`].
 
 mod audio;
+mod color_info;
 mod demuxer;
 mod enhanced;
 mod error;
@@ -43,6 +44,7 @@ use smallvec::SmallVec;
 
 use crate::{AudioCodec, Codec, Frame, Timestamp};
 
+pub use color_info::color_info;
 pub use demuxer::Demuxer;
 pub use error::Error;
 pub use metadata::{Metadata, TrackMetadata};

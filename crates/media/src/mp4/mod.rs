@@ -10,6 +10,8 @@
 //! | ISOBMFF | ISO/IEC 14496-12, ISO base media file format |
 //! | MP4 | ISO/IEC 14496-14, MP4 file format |
 //! | MPEG-4 Systems | ISO/IEC 14496-1 |
+//! | Opus in ISOBMFF | Encapsulation of Opus in ISO Base Media File Format |
+//! | FLAC in ISOBMFF | Encapsulation of FLAC in ISO Base Media File Format |
 
 mod boxes;
 mod fragment;

@@ -5,8 +5,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::boxes::{boxed, full_box};
 use super::put_unity_matrix;
 use super::sample_entry::{SampleEntry, entry};
-use crate::nalu::{NalFormat, normalise_config};
-use crate::{Codec, ParameterSets, TrackInfo, VideoCodec, describe, describe_frame};
+use crate::codecs::{av1_record, av1_without_delimiter, vpx_record};
+use crate::nalu::{NalFormat, normalise_config, starts_with_start_code};
+use crate::{Codec, Colour, ParameterSets, TrackInfo, VideoCodec, describe, describe_frame};
 
 /// Ticks per second of a video track: whole ticks for milliseconds and for frames at 24, 25, 30, 50 and 60 a second and
 /// at 1000/1001 of 24, 30 and 60.
@@ -35,15 +36,16 @@ pub struct TrackFormat {
 
 impl TrackFormat {
     /// The format of a track with the configuration `config`, as a sequence start of FLV or Enhanced RTMP carries it;
-    /// empty for codecs without one. The first frame adds what the configuration does not tell; AC-3, E-AC-3, MP3, VP8
-    /// and publishers that send parameter sets in band only need it.
+    /// empty for codecs without one. The first frame, a key frame, adds what the configuration does not tell: AC-3,
+    /// E-AC-3 and MP3 need it, and so do publishers that leave out the configuration or the parameter sets in it.
     ///
     /// # Errors
     /// If MP4 has no place for the codec, or a decoder could not begin with what is known.
     pub fn new(codec: Codec, config: &Bytes, first_frame: Option<&Bytes>) -> Result<Self, Unwritable> {
         let unwritable = |reason| Unwritable { codec, reason };
         let unknown = || TrackInfo::unknown(codec).ok_or(unwritable("script data"));
-        let mut info = describe(codec, config).or_else(|_| unknown())?;
+        let complete = complete_config(codec, config, first_frame);
+        let mut info = describe(codec, &complete).or_else(|_| unknown())?;
         if let Some(told) = first_frame.and_then(|frame| describe_frame(codec, frame).ok()) {
             info = info.or(told);
         }
@@ -51,13 +53,25 @@ impl TrackFormat {
             Codec::Video(video) if video.uses_nal_units() => Some(NalFormat::of_config(video, config)),
             _ => None,
         };
-        let config = complete_config(codec, config, first_frame);
-        let entry = entry(&info, &config, first_frame).map_err(unwritable)?;
+        let entry = entry(&info, &complete, first_frame).map_err(unwritable)?;
         let timescale = match &info {
             TrackInfo::Video(_) => VIDEO_TIMESCALE,
             TrackInfo::Audio(audio) => audio.sample_rate.unwrap_or(UNKNOWN_RATE),
         };
         Ok(Self { info, timescale, entry, nal })
+    }
+
+    /// The same with the colours that its publisher tells beside the bitstream (`colorInfo` of Enhanced RTMP), which count
+    /// more than those inside. Sound has none.
+    #[must_use]
+    pub fn with_colour(mut self, colour: Colour) -> Self {
+        if let TrackInfo::Video(video) = &mut self.info {
+            let full_range = video.colour.is_some_and(|told| told.full_range) || colour.full_range;
+            let colour = Colour { full_range, ..colour };
+            video.colour = Some(colour);
+            self.entry.set_colour(colour);
+        }
+        self
     }
 
     /// What is known of the track.
@@ -70,9 +84,14 @@ impl TrackFormat {
         self.timescale
     }
 
-    /// A frame's bytes as a sample has them: NAL units behind four-byte lengths, everything else as it came.
+    /// A frame's bytes as a sample has them: NAL units behind four-byte lengths, AV1 without temporal delimiter, everything
+    /// else as it came.
     pub fn payload(&self, frame: &Bytes) -> Bytes {
-        self.nal.map_or_else(|| frame.clone(), |nal| nal.normalise(frame))
+        match (self.nal, self.info.codec()) {
+            (Some(nal), _) => nal.normalise(frame),
+            (None, Codec::Video(VideoCodec::Av1)) => av1_without_delimiter(frame),
+            (None, _) => frame.clone(),
+        }
     }
 
     /// `trak` (ISOBMFF §8.3.1).
@@ -146,17 +165,30 @@ impl TrackFormat {
     }
 }
 
-/// The record of a track: what its publisher sent, with four-byte lengths announced; for H.264 without a proper one, made
-/// of the parameter sets that stand in its place or in the first frame.
+/// The configuration of a track: what its publisher sent, or else what its first frame tells.
 fn complete_config(codec: Codec, config: &Bytes, first_frame: Option<&Bytes>) -> Bytes {
     let Codec::Video(video) = codec else { return config.clone() };
-    if !video.uses_nal_units() {
-        return config.clone();
+    let made = match video {
+        _ if video.uses_nal_units() => return complete_record(video, config, first_frame),
+        _ if !config.is_empty() => None,
+        VideoCodec::Av1 => first_frame.and_then(|frame| av1_record(frame)),
+        _ => first_frame.and_then(|frame| vpx_record(video, frame)),
+    };
+    made.unwrap_or_else(|| config.clone())
+}
+
+/// The record with parameter sets and four-byte lengths announced: what the publisher sent, or made of the sets that stand
+/// in its place or in the first frame.
+fn complete_record(video: VideoCodec, config: &Bytes, first_frame: Option<&Bytes>) -> Bytes {
+    let is_record =
+        !starts_with_start_code(config) && (video != VideoCodec::H264 || config.first() == Some(&1));
+    let told = ParameterSets::of_config(video, config);
+    // The sets in a VVC record are not read.
+    let is_complete = !told.sps.is_empty() || (video == VideoCodec::Vvc && !config.is_empty());
+    if is_record && is_complete {
+        return normalise_config(video, config);
     }
-    if video == VideoCodec::H264 && config.first() != Some(&1) {
-        let in_band = |frame| ParameterSets::of_frame(NalFormat::new(video), frame).to_avcc();
-        let sets = ParameterSets::of_config(video, config).to_avcc();
-        return sets.or_else(|| first_frame.and_then(in_band)).unwrap_or_default();
-    }
-    normalise_config(video, config)
+    let in_band = |frame| ParameterSets::of_frame(NalFormat::of_config(video, config), frame);
+    let made = told.to_record(video).or_else(|| in_band(first_frame?).to_record(video));
+    made.unwrap_or_else(|| if is_record { normalise_config(video, config) } else { Bytes::new() })
 }

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::boxes::boxed;
 use crate::codecs::ac3_specific_box;
-use crate::{AudioCodec, AudioInfo, TrackInfo, VideoCodec, VideoInfo, opus};
+use crate::{AudioCodec, AudioInfo, Colour, TrackInfo, VideoCodec, VideoInfo, opus};
 
 /// A sample description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,14 +17,16 @@ pub(super) struct SampleEntry {
     fields: Fields,
     /// The type and content of the box with the configuration.
     config: ([u8; 4], Bytes),
+    /// Told to those who do not read bitstreams.
+    colour: Option<Colour>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fields {
     /// Width and height in pixels.
     Video(u16, u16),
-    /// Channels and samples per second.
-    Audio(u8, u32),
+    /// Channels, bits per sample, and samples per second.
+    Audio(u8, u8, u32),
 }
 
 /// The sample description of a track that is known so well. The error says what is missing.
@@ -60,7 +62,12 @@ fn video(info: &VideoInfo, config: &Bytes) -> Result<SampleEntry, &'static str> 
     };
     let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
     let size = info.resolution.map_or((0, 0), |size| (side(size.width), side(size.height)));
-    Ok(SampleEntry { kind: *kind, fields: Fields::Video(size.0, size.1), config: (*record, config) })
+    Ok(SampleEntry {
+        kind: *kind,
+        fields: Fields::Video(size.0, size.1),
+        config: (*record, config),
+        colour: info.colour,
+    })
 }
 
 fn audio(info: &AudioInfo, config: &Bytes, first_frame: Option<&Bytes>) -> Result<SampleEntry, &'static str> {
@@ -70,7 +77,12 @@ fn audio(info: &AudioInfo, config: &Bytes, first_frame: Option<&Bytes>) -> Resul
     let (kind, config) = match info.codec {
         AudioCodec::Aac if config.is_empty() => return Err("the publisher sent no configuration"),
         AudioCodec::Aac => (b"mp4a", (*b"esds", elementary_stream(AAC, Some(config)))),
-        AudioCodec::Mp3 => (b"mp4a", (*b"esds", elementary_stream(MP3, None))),
+        AudioCodec::Mp3 => {
+            // What has less than 32 kHz is layer 3 of MPEG-2.
+            let is_mpeg1 = info.sample_rate.is_none_or(|rate| rate >= 32_000);
+            let object_type = if is_mpeg1 { MPEG1_AUDIO } else { MPEG2_AUDIO };
+            (b"mp4a", (*b"esds", elementary_stream(object_type, None)))
+        }
         AudioCodec::Opus => (b"Opus", (*b"dOps", opus_specific(config, channels))),
         AudioCodec::Flac => {
             (b"fLaC", (*b"dfLa", flac_specific(config).ok_or("the publisher sent no STREAMINFO")?))
@@ -80,7 +92,9 @@ fn audio(info: &AudioInfo, config: &Bytes, first_frame: Option<&Bytes>) -> Resul
         AudioCodec::Legacy(_) => return Err("MP4 has no place for it"),
     };
     let rate = info.sample_rate.ok_or("its sample rate is unknown")?;
-    Ok(SampleEntry { kind: *kind, fields: Fields::Audio(channels, rate), config })
+    // 16 is what the field says of compressed sound; FLAC says what it has.
+    let fields = Fields::Audio(channels, info.bit_depth.unwrap_or(16), rate);
+    Ok(SampleEntry { kind: *kind, fields, config, colour: None })
 }
 
 impl SampleEntry {
@@ -98,11 +112,18 @@ impl SampleEntry {
             out.put_slice(&[0, 0, 0, 0, 0, 0, 0, 1]);
             match self.fields {
                 Fields::Video(width, height) => put_visual(out, width, height),
-                Fields::Audio(channels, rate) => put_audio(out, channels, rate),
+                Fields::Audio(channels, bits, rate) => put_audio(out, channels, bits, rate),
             }
             let (kind, config) = &self.config;
             boxed(out, kind, |out| out.put_slice(config));
+            if let Some(colour) = self.colour.filter(Colour::is_specified) {
+                boxed(out, b"colr", |out| put_colour(out, colour));
+            }
         });
+    }
+
+    pub(super) fn set_colour(&mut self, colour: Colour) {
+        self.colour = Some(colour);
     }
 }
 
@@ -118,18 +139,28 @@ fn put_visual(out: &mut BytesMut, width: u16, height: u16) {
     out.put_slice(&[0, 0x18, 0xFF, 0xFF]);
 }
 
+/// The content of a `colr` box (ISOBMFF §12.1.5).
+fn put_colour(out: &mut BytesMut, colour: Colour) {
+    out.put_slice(b"nclx");
+    for code_point in [colour.primaries, colour.transfer, colour.matrix] {
+        out.put_u16(code_point.into());
+    }
+    out.put_u8(u8::from(colour.full_range) << 7);
+}
+
 /// The fields of an `AudioSampleEntry` (ISOBMFF §12.2.3). A rate that does not fit says 0: the configuration has it.
-fn put_audio(out: &mut BytesMut, channels: u8, rate: u32) {
+fn put_audio(out: &mut BytesMut, channels: u8, bits: u8, rate: u32) {
     out.put_bytes(0, 8);
     out.put_u16(channels.into());
-    out.put_slice(&[0, 16, 0, 0, 0, 0]);
+    out.put_slice(&[0, bits, 0, 0, 0, 0]);
     out.put_u16(u16::try_from(rate).unwrap_or(0));
     out.put_u16(0);
 }
 
-/// `objectTypeIndication` of MPEG-4 audio and of MPEG-1 audio (MPEG-4 Systems table 5).
+/// `objectTypeIndication` of MPEG-4 audio, and of MPEG-2 and MPEG-1 audio with its layers (MPEG-4 Systems table 5).
 const AAC: u8 = 0x40;
-const MP3: u8 = 0x6B;
+const MPEG2_AUDIO: u8 = 0x69;
+const MPEG1_AUDIO: u8 = 0x6B;
 
 /// The content of an `esds` box with the AudioSpecificConfig as it came (MPEG-4 Systems §7.2.6.5).
 fn elementary_stream(object_type: u8, config: Option<&Bytes>) -> Bytes {

@@ -1,11 +1,11 @@
 //! What is written, read back by our reader and by another implementation.
 
-use mp4_atom::{Atom, Codec as AtomCodec, Moof, Moov};
+use mp4_atom::{Atom, Codec as AtomCodec, Colr, Moof, Moov};
 use proptest::prelude::*;
 
 use super::*;
 use crate::mp4::{BoxHeader, Movie};
-use crate::{AudioCodec, Codec, Frame, TimeDelta, Timestamp, TrackId, VideoCodec};
+use crate::{AudioCodec, Codec, Colour, Frame, ParameterSets, TimeDelta, Timestamp, TrackId, VideoCodec};
 
 fn load(file: &str) -> Bytes {
     let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -25,6 +25,13 @@ const FORMATS: &[(Codec, &str, &str, &str)] = &[
     (Codec::Audio(AudioCodec::Ac3), "", "ac3-44k-5.1.frame", "Ac3"),
     (Codec::Audio(AudioCodec::Eac3), "", "eac3-48k-5.1.frame", "Eac3"),
     (Codec::Audio(AudioCodec::Mp3), "", "mp3-44k-stereo.frame", "Mp4a"),
+    (Codec::Audio(AudioCodec::Mp3), "", "mp3-22k-mono.frame", "Mp4a"),
+    (Codec::Video(VideoCodec::Av1), "", "av1-aom-444.frame", "Av01"),
+    (Codec::Video(VideoCodec::Av1), "av1-rav1e.config", "av1-rav1e.frame", "Av01"),
+    (Codec::Video(VideoCodec::Vp9), "", "vp9-profile2-10.frame", "Vp09"),
+    (Codec::Video(VideoCodec::Vp8), "", "vp8-360p.frame", "Vp08"),
+    // That library does not know it.
+    (Codec::Video(VideoCodec::Vvc), "vvc-360p-10.config", "", "Unknown(vvc1,"),
 ];
 
 fn format(codec: Codec, config: &str, frame: &str) -> TrackFormat {
@@ -55,8 +62,87 @@ fn init_segments_are_understood() {
         let seen = &theirs.trak[0].mdia.minf.stbl.stsd.codecs[0];
         let name = format!("{seen:?}");
         assert!(name.starts_with(expected), "{config}{frame}: {name}");
-        assert!(!matches!(seen, AtomCodec::Unknown(..)));
     }
+}
+
+/// The sample description that another library sees.
+fn entry_of(format: &TrackFormat) -> AtomCodec {
+    let moov = moov(&init_segment(&[(1, format)]));
+    let mut theirs = Moov::decode_body(&mut &moov[..]).expect("another library reads it");
+    theirs.trak.remove(0).mdia.minf.stbl.stsd.codecs.remove(0)
+}
+
+/// A whole key frame of HEVC or VVC: parameter sets behind lengths, and a slice.
+fn in_band(sets: &[&[u8]], slice: &[u8]) -> Bytes {
+    let units = sets.iter().chain([&slice]);
+    units.flat_map(|unit| [&(unit.len() as u32).to_be_bytes(), *unit].concat()).collect()
+}
+
+#[test]
+fn parameter_sets_in_band_make_a_record() {
+    let record = load("hevc-main-720p.config");
+    let sets = ParameterSets::of_config(VideoCodec::Hevc, &record);
+    let (vps, sps, pps) = (&sets.vps[0], &sets.sps[0], &sets.pps[0]);
+    let frame = in_band(&[vps, sps, pps], &[0x26, 1, 0xAF]);
+    let codec = Codec::Video(VideoCodec::Hevc);
+    let annex_b = [&[0, 0, 0, 1], &vps[..], &[0, 0, 1], sps, &[0, 0, 1], pps].concat().into();
+    // No configuration, one without sets, the bare sets in its place.
+    for config in [Bytes::new(), [&record[..22], &[0]].concat().into(), annex_b] {
+        let format = TrackFormat::new(codec, &config, Some(&frame)).expect("writable");
+        let AtomCodec::Hvc1(entry) = entry_of(&format) else { panic!("no hvc1") };
+        assert_eq!((entry.visual.width, entry.visual.height), (1280, 720));
+        assert_eq!(entry.hvcc.arrays.len(), 3);
+        assert_eq!(entry.hvcc.arrays[1].nalus, [sps.to_vec()]);
+        assert_eq!(format.info().codec_string(), Some("hvc1.1.6.L93.90"));
+        assert_eq!(format.payload(&frame), frame);
+    }
+
+    let record = load("vvc-360p-10.config");
+    let (sps, pps) = (&record[26..26 + 0xEF], &record[26 + 0xEF + 5..]);
+    let frame = in_band(&[sps, pps], &[0, 0x41, 1]);
+    let codec = Codec::Video(VideoCodec::Vvc);
+    let format = TrackFormat::new(codec, &Bytes::new(), Some(&frame)).expect("writable");
+    assert_eq!(format.info().codec_string(), Some("vvc1.1.L35"));
+    let moov = moov(&init_segment(&[(1, &format)]));
+    let ours = Movie::parse(moov).expect("our reader takes it");
+    assert_eq!(ours.tracks()[0].config().len(), record.len());
+}
+
+#[test]
+fn an_av1_record_is_made_of_the_first_key_frame() {
+    let frame = load("av1-aom-444.frame");
+    let format =
+        TrackFormat::new(Codec::Video(VideoCodec::Av1), &Bytes::new(), Some(&frame)).expect("writable");
+    let AtomCodec::Av01(entry) = entry_of(&format) else { panic!("no av01") };
+    assert_eq!((entry.visual.width, entry.visual.height), (320, 180));
+    assert_eq!((entry.av1c.seq_profile, entry.av1c.chroma_subsampling_x), (1, false));
+    assert!(!entry.av1c.config_obus.is_empty());
+    assert_eq!(format.info().codec_string(), Some("av01.1.00M.08"));
+
+    // A temporal delimiter is left out of samples.
+    assert_eq!(format.payload(&Bytes::from_static(&[0x12, 0, 0x0A, 1])), [0x0A, 1][..]);
+}
+
+#[test]
+fn colours_are_told_to_those_who_do_not_read_bitstreams() {
+    let nclx = |entry: AtomCodec| match entry {
+        AtomCodec::Hvc1(entry) => entry.colr,
+        AtomCodec::Av01(entry) => entry.colr,
+        other => panic!("{other:?}"),
+    };
+    let expected = Some(Colr::Nclx {
+        colour_primaries: 9,
+        transfer_characteristics: 16,
+        matrix_coefficients: 9,
+        full_range_flag: false,
+    });
+    let hdr = format(Codec::Video(VideoCodec::Hevc), "hevc-main10-1080p.config", "");
+    assert_eq!(nclx(entry_of(&hdr)), expected);
+
+    let silent = format(Codec::Video(VideoCodec::Av1), "av1-svt-720p.config", "");
+    assert_eq!(nclx(entry_of(&silent)), None);
+    let told = Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false };
+    assert_eq!(nclx(entry_of(&silent.with_colour(told))), expected);
 }
 
 #[test]
