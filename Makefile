@@ -18,12 +18,16 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build-deps ## build everything and serve a demo stream on loopback
+run: build-deps pages ## build everything and serve a demo stream on loopback
 	cargo run --release $(CARGO_FLAGS) --bin flumen -- serve --demo
 
 .PHONY: build
-build: build-deps ## build the release binary, target/release/flumen
+build: build-deps pages ## build the release binary, target/release/flumen
 	cargo build --release $(CARGO_FLAGS) --bin flumen
+
+.PHONY: pages
+pages: ## build the dashboard and the player, which the binary embeds
+	@scripts/pages
 
 .PHONY: check
 check: build-deps ## quick: type check, layer rules, links and names in the documents, no tests
@@ -46,11 +50,11 @@ lint: build-deps ## formatting, clippy, docs, layer rules, scripts, fuzz targets
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps $(CARGO_FLAGS)
 
 .PHONY: test
-test: build-deps test-deps ## install what tests need, then run every test, real clients included
-	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests workspace interop
+test: build-deps test-deps pages ## install what tests need, then run every test, real clients included
+	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests pages workspace interop
 
 .PHONY: interop
-interop: build-deps test-deps ## only the tests against real clients (FFmpeg, GStreamer, OBS, VLC, ...)
+interop: build-deps test-deps pages ## only the tests against real clients (FFmpeg, GStreamer, OBS, VLC, ...)
 	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/run-tests interop
 
 .PHONY: fuzz

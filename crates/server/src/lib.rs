@@ -18,6 +18,7 @@ pub mod http;
 mod http_flv;
 pub mod log;
 mod metrics;
+mod pages;
 pub mod probe;
 mod proc;
 mod rates;

@@ -13,27 +13,45 @@ use percent_encoding::percent_decode_str;
 use super::Problem;
 use super::observe::Route;
 use crate::app::App;
-use crate::http_flv;
+use crate::{http_flv, pages};
 
 /// What a path asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked<'a> {
     /// The stream as FLV; the key as it stands there.
     Flv(&'a str),
+    /// The page that plays the stream; the key as it stands there.
+    Page(&'a str),
 }
 
 /// Answers a request for media.
 pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
-    let Some(Asked::Flv(key)) = parse(&path) else {
-        return Err(Problem::not_found("there is nothing at this address"));
+    let asked = parse(&path);
+    let Some(Asked::Flv(key) | Asked::Page(key)) = asked else {
+        return nothing(&request, Problem::not_found("there is nothing at this address"));
     };
-    let key: StreamKey = key.parse().map_err(no_key)?;
+    let key: StreamKey = match key.parse() {
+        Ok(key) => key,
+        Err(error) => return nothing(&request, no_key(error)),
+    };
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         let allow = [(header::ALLOW, HeaderValue::from_static("GET,HEAD"))];
         return Ok((StatusCode::METHOD_NOT_ALLOWED, allow).into_response());
     }
-    Ok(Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await))
+    Ok(match asked {
+        Some(Asked::Page(_)) => Route("/{app}/{name}").label(pages::player(request.headers())),
+        _ => Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await),
+    })
+}
+
+/// Says that there is nothing to play, to people with a page.
+fn nothing(request: &Request, problem: Problem) -> Result<Response, Problem> {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    if is_read && pages::is_for_people(request.headers()) {
+        return Ok(pages::not_found(request.headers(), problem.status()));
+    }
+    Err(problem)
 }
 
 fn no_key(error: InvalidKey) -> Problem {
@@ -45,9 +63,9 @@ fn no_key(error: InvalidKey) -> Problem {
 
 fn parse(path: &str) -> Option<Asked<'_>> {
     let path = path.strip_prefix('/')?;
-    let key = path.strip_suffix(".flv")?;
     // Neither is a file in the root a stream, nor anything of the server's own.
-    key.contains('/').then_some(Asked::Flv(key))
+    let asked = path.strip_suffix(".flv").map_or(Asked::Page(path), Asked::Flv);
+    path.contains('/').then_some(asked)
 }
 
 #[cfg(test)]
@@ -56,16 +74,18 @@ mod tests {
 
     #[test]
     fn paths_name_streams_and_their_form() {
-        for (path, key) in [
-            ("/live/show.flv", Some("live/show")),
-            ("/a/b/c.flv", Some("a/b/c")),
-            ("/live/show.flv.flv", Some("live/show.flv")),
-            ("/live/show", None),
+        for (path, asked) in [
+            ("/live/show.flv", Some(Asked::Flv("live/show"))),
+            ("/a/b/c.flv", Some(Asked::Flv("a/b/c"))),
+            ("/live/show.flv.flv", Some(Asked::Flv("live/show.flv"))),
+            ("/live/show", Some(Asked::Page("live/show"))),
+            ("/a/b/c", Some(Asked::Page("a/b/c"))),
+            ("/live/show.flv/", Some(Asked::Page("live/show.flv/"))),
             ("/show.flv", None),
-            ("/live/show.flv/", None),
+            ("/show", None),
             ("", None),
         ] {
-            assert_eq!(parse(path), key.map(Asked::Flv), "{path}");
+            assert_eq!(parse(path), asked, "{path}");
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) use self::listener::Peer;
 pub use self::listener::Server;
 pub use self::problem::Problem;
 use crate::app::App;
+use crate::pages;
 
 /// Routes that find what they need in the [`App`].
 pub(crate) type Routes = OpenApiRouter<Arc<App>>;
@@ -44,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(open)
         .merge(guarded)
         .merge(api::docs::routes())
+        .merge(pages::routes())
         .split_for_parts();
     router
         .layer(Extension(Description::new(&description)))

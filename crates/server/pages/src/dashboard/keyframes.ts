@@ -1,0 +1,47 @@
+/** Pictures of streams: their key frames, which the browser decodes. */
+
+import { request, segment } from '../api/client';
+
+/** How long a browser may take to decode one frame, in milliseconds. */
+const patience = 3000;
+
+/** Frames are decoded one after the other: browsers have few decoders, and a list of streams is long. */
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Draws the newest key frame of a stream. False where there is none, or the browser has no decoder for it. */
+export async function draw(key: string, canvas: HTMLCanvasElement, signal: AbortSignal): Promise<boolean> {
+  const response = await request(`/keyframes/${segment(key)}`, { signal });
+  const frame = await response.blob();
+  const drawn = queue.then(() => !signal.aborted && decode(frame, canvas));
+  queue = drawn;
+  return drawn;
+}
+
+async function decode(frame: Blob, canvas: HTMLCanvasElement): Promise<boolean> {
+  const video = document.createElement('video');
+  const address = URL.createObjectURL(frame);
+  try {
+    video.muted = true;
+    video.preload = 'auto';
+    video.src = address;
+    if (!(await isLoaded(video))) return false;
+    const scale = Math.min(1, canvas.width / video.videoWidth);
+    canvas.height = Math.max(1, Math.round(video.videoHeight * scale));
+    canvas.getContext('2d')?.drawImage(video, 0, 0, canvas.width, canvas.height);
+    return true;
+  } finally {
+    // Without this the decoder stays until the garbage is collected.
+    video.removeAttribute('src');
+    video.load();
+    URL.revokeObjectURL(address);
+  }
+}
+
+function isLoaded(video: HTMLVideoElement): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), patience);
+    const end = (isGood: boolean) => () => (clearTimeout(timer), resolve(isGood));
+    video.addEventListener('loadeddata', end(true), { once: true });
+    video.addEventListener('error', end(false), { once: true });
+  });
+}
