@@ -32,6 +32,7 @@ struct TokenRequest {
     stream_key: String,
     /// How many seconds it is good, up to the setting `auth.max-expiry`; without it, `auth.default-expiry`.
     #[serde(default)]
+    #[schema(minimum = 1)]
     expires_in: Option<u64>,
     /// Whether it is good for one time.
     #[serde(default)]

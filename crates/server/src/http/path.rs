@@ -3,11 +3,9 @@
 use axum::extract::Request;
 use axum::http::{Method, Uri};
 
-/// What stands before a stream key.
-const PREFIXES: [&str; 2] = ["/api/v1/streams/", "/api/v1/bans/"];
-
-/// What can be done with a stream: the end of the path of a POST request, the longer first.
-const ACTIONS: [&str; 3] = ["/record/start", "/record/stop", "/stop"];
+/// What stands before a stream key, and what behind it names something to do with that stream: the longer first.
+const PREFIXES: [(&str, &[&str]); 2] =
+    [("/api/v1/streams/", &["/record/start", "/record/stop", "/stop"]), ("/api/v1/bans/", &[])];
 
 /// Makes one segment of a stream key that is written plainly, `…/streams/live/test/stop`, as if it were percent-encoded,
 /// `…/streams/live%2Ftest/stop`: routes can tell the key only so.
@@ -19,9 +17,12 @@ pub(super) fn join_stream_key<B>(request: &mut Request<B>) {
 
 fn joined(method: &Method, uri: &Uri) -> Option<Uri> {
     let path = uri.path();
-    let (prefix, rest) = PREFIXES.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix)?)))?;
-    let action =
-        ACTIONS.into_iter().find(|action| method == Method::POST && rest.ends_with(action)).unwrap_or("");
+    let known = PREFIXES.iter();
+    let (prefix, actions, rest) =
+        known.copied().find_map(|(prefix, actions)| Some((prefix, actions, path.strip_prefix(prefix)?)))?;
+    // Who only looks means a stream, which may have the name of an action.
+    let does = ![Method::GET, Method::HEAD].contains(method);
+    let action = actions.iter().find(|action| does && rest.ends_with(**action)).copied().unwrap_or("");
     let key = &rest[..rest.len() - action.len()];
     if !key.contains('/') {
         return None;
@@ -48,6 +49,8 @@ mod tests {
             (&post, "/api/v1/streams/a/b/record/start", Some("/api/v1/streams/a%2Fb/record/start")),
             (&post, "/api/v1/streams/test/record/stop", None),
             (&post, "/api/v1/streams/live%2Ftest/stop", None),
+            (&Method::OPTIONS, "/api/v1/streams/test/stop", None),
+            (&Method::DELETE, "/api/v1/bans/live/stop", Some("/api/v1/bans/live%2Fstop")),
             (&Method::DELETE, "/api/v1/bans/live/test", Some("/api/v1/bans/live%2Ftest")),
             (&get, "/api/v1/streams", None),
             (&get, "/api/v1/streams/test", None),

@@ -12,6 +12,7 @@ mod late_join;
 mod metrics;
 mod multitrack;
 mod obs;
+mod openapi;
 mod players;
 mod probe;
 mod recording;

@@ -64,6 +64,7 @@ struct Entry {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 struct Kick {
     /// Seconds during which what it publishes cannot be published by anybody; 0 for no ban. Encoders come back at once.
+    #[schema(minimum = 0, maximum = 31_536_000)]
     ban_for: f64,
 }
 

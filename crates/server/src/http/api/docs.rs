@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
 
+use super::common;
 use crate::http::Routes;
 
 /// The page may show nothing but itself.
@@ -30,7 +31,8 @@ pub(in crate::http) struct Description {
 impl Description {
     pub(in crate::http) fn new(description: &OpenApi) -> Self {
         // Holds because it was made by the routes and has only texts and numbers in it.
-        let value = serde_json::to_value(description).expect("a description is JSON");
+        let mut value = serde_json::to_value(description).expect("a description is JSON");
+        common::complete(&mut value);
         Self { json: value.to_string().into(), page: render(&value).into() }
     }
 }

@@ -1,6 +1,7 @@
 //! The API, `/api/v1`.
 
 mod clients;
+mod common;
 pub(super) mod docs;
 mod events;
 mod key;

@@ -13,7 +13,7 @@ pub(crate) use nginx::Nginx;
 pub(crate) use packets::{Track, assert_same, assert_same_tail, describe, key_frames_of, parse, tracks_of};
 pub(crate) use process::{Process, run};
 pub(crate) use programs::{
-    clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, program, python, script, unprivileged_program,
+    clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, program, python, script, tool, unprivileged_program,
 };
 pub(crate) use proxy::Proxy;
 pub(crate) use raw::{RawClient, tags_of};

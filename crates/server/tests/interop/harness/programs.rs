@@ -18,12 +18,17 @@ pub(crate) fn legacy_ffmpeg() -> Command {
 
 /// FFmpeg 9, which speaks Enhanced RTMP; it reports errors and nothing else.
 pub(crate) fn enhanced_ffmpeg() -> Command {
-    quiet(Command::new(present(target().join("tools/venv/bin/ffmpeg"))))
+    quiet(tool("ffmpeg"))
 }
 
 /// Python with the packages that `make test-deps` installs.
 pub(crate) fn python() -> Command {
-    Command::new(present(target().join("tools/venv/bin/python")))
+    tool("python")
+}
+
+/// A program of one of those packages.
+pub(crate) fn tool(name: &str) -> Command {
+    Command::new(present(target().join("tools/venv/bin").join(name)))
 }
 
 /// ffprobe 5.1, which reports errors and what it is asked for.
