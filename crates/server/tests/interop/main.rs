@@ -19,3 +19,4 @@ mod recording;
 mod relay;
 mod timestamps;
 mod tokens;
+mod ts;

@@ -10,7 +10,10 @@ mod server;
 mod transfer;
 
 pub(crate) use nginx::Nginx;
-pub(crate) use packets::{Track, assert_same, assert_same_tail, describe, key_frames_of, parse, tracks_of};
+pub(crate) use packets::{
+    Track, assert_same, assert_same_media, assert_same_tail, describe, describe_filtered, key_frames_of,
+    parse, parse_any, tracks_of,
+};
 pub(crate) use process::{Process, run};
 pub(crate) use programs::{
     clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, program, python, script, tool, unprivileged_program,

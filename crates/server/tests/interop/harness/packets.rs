@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::process::run;
 
-/// One packet as FFmpeg's `framehash` muxer describes it. Times are in milliseconds, as in RTMP and FLV.
+/// One packet as FFmpeg's `framehash` muxer describes it. Times are in ticks of its track: milliseconds in RTMP and FLV.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {
     pub(crate) dts: i64,
@@ -16,18 +16,39 @@ pub(crate) struct Packet {
     pub(crate) hash: String,
 }
 
-/// One track: its kind (`video`, `audio`), the hash of its decoder configuration, and its packets.
+/// One track: its kind (`video`, `audio`), the hash of its decoder configuration, its clock, and its packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Track {
     pub(crate) kind: String,
     pub(crate) configuration: String,
+    pub(crate) ticks_per_second: u32,
     pub(crate) packets: Vec<Packet>,
+}
+
+impl Track {
+    /// A time of this track in milliseconds.
+    pub(crate) fn millis(&self, ticks: i64) -> f64 {
+        ticks as f64 * 1000.0 / f64::from(self.ticks_per_second)
+    }
 }
 
 /// The arguments that make FFmpeg describe all packets of `input` on standard output as they are.
 pub(crate) fn describe(ffmpeg: &mut Command, input: impl AsRef<std::ffi::OsStr>) -> &mut Command {
     ffmpeg.arg("-copyts").arg("-i").arg(input);
     ffmpeg.args(["-map", "0", "-c", "copy", "-f", "framehash", "-hash", "md5", "-"])
+}
+
+/// The same, with packets as bitstream filters leave them: for each kind (`v`, `a`) the names of filters.
+pub(crate) fn describe_filtered<'a>(
+    ffmpeg: &'a mut Command,
+    input: impl AsRef<std::ffi::OsStr>,
+    filters: &[(&str, &str)],
+) -> &'a mut Command {
+    ffmpeg.arg("-copyts").arg("-i").arg(input).args(["-map", "0", "-c", "copy"]);
+    for (kind, names) in filters {
+        ffmpeg.args([&format!("-bsf:{kind}"), *names]);
+    }
+    ffmpeg.args(["-f", "framehash", "-hash", "md5", "-"])
 }
 
 /// The tracks of a file.
@@ -56,9 +77,18 @@ pub(crate) fn key_frames_of(mut ffmpeg: Command, file: &Path) -> Vec<Packet> {
     tracks.swap_remove(0).packets
 }
 
-/// Reads the output of [`describe`]. FFmpeg numbers tracks as they come; here video stands before audio, and the track that
-/// FFmpeg makes of repeated metadata is left out.
+/// Reads the output of [`describe`] of RTMP or FLV.
 pub(crate) fn parse(description: &str) -> Vec<Track> {
+    let tracks = parse_any(description);
+    for track in &tracks {
+        assert_eq!(track.ticks_per_second, 1000, "RTMP and FLV count milliseconds");
+    }
+    tracks
+}
+
+/// Reads the output of [`describe`] of any format. FFmpeg numbers tracks as they come; here video stands before audio, and the track that
+/// FFmpeg makes of repeated metadata is left out.
+pub(crate) fn parse_any(description: &str) -> Vec<Track> {
     let mut tracks = BTreeMap::<usize, Track>::new();
     for line in description.lines() {
         match line.strip_prefix('#') {
@@ -83,7 +113,11 @@ fn parse_header(header: &str, tracks: &mut BTreeMap<usize, Track>) {
     let Ok(index) = index.parse() else { return };
     let track = tracks.entry(index).or_default();
     match name {
-        "tb" => assert_eq!(value, "1/1000", "RTMP and FLV count milliseconds"),
+        "tb" => {
+            let ticks = value.strip_prefix("1/").and_then(|ticks| ticks.parse().ok());
+            track.ticks_per_second =
+                ticks.unwrap_or_else(|| panic!("a tick is a part of a second, not {value}"));
+        }
         "media_type" => track.kind = value.to_owned(),
         "extradata" => track.configuration = value.trim().to_owned(),
         _ => {}
@@ -127,6 +161,33 @@ pub(crate) fn assert_same_tail(published: &[Track], received: &[Track]) {
                 number + missed,
                 published.packets.len()
             );
+        }
+    }
+}
+
+/// The same for a player of another format, whose clock is its own: the same bytes, pictures at their exact times, and
+/// sound within the rounding of what was published, both after the same shift.
+#[track_caller]
+pub(crate) fn assert_same_media(published: &[Track], received: &[Track]) {
+    assert_eq!(published.len(), received.len(), "tracks differ");
+    let mut shift = None;
+    for (published, received) in published.iter().zip(received) {
+        assert_eq!(published.kind, received.kind);
+        let kind = &published.kind;
+        let missed = published.packets.len().checked_sub(received.packets.len());
+        let missed = missed.unwrap_or_else(|| panic!("{kind}: more was received than published"));
+        assert!(!received.packets.is_empty(), "{kind}: nothing was received");
+        for (number, (sent, got)) in published.packets[missed..].iter().zip(&received.packets).enumerate() {
+            let number = format!("{kind} packet {} of {}", number + missed, published.packets.len());
+            assert_eq!((sent.size, &sent.hash), (got.size, &got.hash), "{number}");
+            let (sent_at, got_at) = (published.millis(sent.dts), received.millis(got.dts));
+            let shift = *shift.get_or_insert(got_at - sent_at);
+            // Published are whole milliseconds; sound is put together without their rounding.
+            let tolerance = if kind == "video" { 0.02 } else { 2.0 };
+            for (sent, got) in [(sent.dts, got.dts), (sent.pts, got.pts)] {
+                let error = received.millis(got) - published.millis(sent) - shift;
+                assert!(error.abs() < tolerance, "{number} is {error} ms late");
+            }
         }
     }
 }
