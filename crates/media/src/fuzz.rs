@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
+use crate::mp4::recording::{Completion, Recording};
 use crate::mp4::write::{Run, Sample, Sampler, TrackFormat, fragment, init_segment};
 use crate::mp4::{BoxHeader, Movie};
 use crate::nalu::{self, NalFormat};
@@ -153,6 +154,34 @@ pub fn mp4_write(data: &[u8]) {
     }
 }
 
+/// Any file is a recording that can be completed, or is left alone; a completed one is left alone too.
+///
+/// The bytes follow the head of a recording.
+pub fn mp4_recording(data: &[u8]) {
+    let config = Bytes::from_static(&[0x11, 0x90]);
+    let format = TrackFormat::new(Codec::Audio(AudioCodec::Aac), &config, None).expect("a configuration");
+    let (_, head) = Recording::begin(Timestamp::ZERO, &[(TrackId::AUDIO, format)]);
+    let complete = |file: &[u8]| {
+        let mut completion = Completion::new(file.len() as u64);
+        while let Some(wanted) = completion.wants() {
+            let rest = file.get(wanted.offset as usize..).unwrap_or_default();
+            let bytes = Bytes::copy_from_slice(&rest[..wanted.len.min(rest.len())]);
+            completion.read(bytes).ok()?;
+        }
+        completion.finish()
+    };
+    assert_eq!(complete(data), None);
+    let mut file = [&head, data].concat();
+    let Some(completed) = complete(&file) else { return };
+    assert!(completed.file_len <= file.len() as u64);
+    assert!(completed.tail.len() <= head.len() + 64 * file.len());
+    file.truncate(completed.file_len as usize);
+    file.extend(&completed.tail);
+    let at = completed.patch.offset as usize;
+    file[at..at + completed.patch.bytes.len()].copy_from_slice(&completed.patch.bytes);
+    assert_eq!(complete(&file), None);
+}
+
 /// Metadata that was read and written says the same when it is read again; no getter panics.
 pub fn flv_metadata(data: &[u8]) {
     let Ok(metadata) = Metadata::parse(data) else { return };
@@ -298,6 +327,7 @@ mod tests {
         ("flv_file", flv_file),
         ("flv_metadata", flv_metadata),
         ("mp4_write", mp4_write),
+        ("mp4_recording", mp4_recording),
         ("h264_config", h264_config),
         ("hevc_config", hevc_config),
         ("vvc_config", vvc_config),

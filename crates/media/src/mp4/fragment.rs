@@ -15,6 +15,7 @@ pub(super) struct Defaults {
 }
 
 /// The samples of one track in a fragment.
+#[derive(Debug)]
 pub(super) struct TrackFragment {
     /// `track_ID`.
     pub(super) track: u32,
@@ -24,6 +25,7 @@ pub(super) struct TrackFragment {
 }
 
 /// The samples with decode times counted from the beginning of the fragment.
+#[derive(Debug)]
 pub(super) struct Runs {
     pub(super) samples: Vec<RawSample>,
     /// Playing time of all of them.

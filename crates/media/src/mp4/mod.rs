@@ -1,5 +1,5 @@
-//! Reads MP4 and QuickTime files: what is in them, where it lies and when it plays. [`mod@write`] makes
-//! fragmented ones.
+//! Reads MP4 and QuickTime files: what is in them, where it lies and when it plays. [`mod@write`] makes fragmented ones,
+//! [`recording`] files that play while they grow and are regular ones in the end.
 //!
 //! Nothing here touches the file. The caller walks over the top-level boxes with [`BoxHeader`], reads `moov` into memory
 //! and gets a [`Movie`], whose [`samples`](Movie::samples) tell what to read next. A fragmented file goes on with `moof`
@@ -15,6 +15,7 @@
 
 mod boxes;
 mod fragment;
+pub mod recording;
 mod sample_entry;
 mod sample_table;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 /// A box without version and flags.
-pub(super) fn boxed(out: &mut BytesMut, kind: &[u8; 4], content: impl FnOnce(&mut BytesMut)) {
+pub(in crate::mp4) fn boxed(out: &mut BytesMut, kind: &[u8; 4], content: impl FnOnce(&mut BytesMut)) {
     let begin = out.len();
     out.put_u32(0);
     out.put_slice(kind);
@@ -14,7 +14,7 @@ pub(super) fn boxed(out: &mut BytesMut, kind: &[u8; 4], content: impl FnOnce(&mu
 }
 
 /// A box with `version` and 24 bits of `flags`.
-pub(super) fn full_box(
+pub(in crate::mp4) fn full_box(
     out: &mut BytesMut,
     kind: &[u8; 4],
     version: u8,

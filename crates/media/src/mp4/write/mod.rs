@@ -30,7 +30,7 @@
 //! Payloads are not copied: a fragment is a list of pieces for a vectored write. There are no edit lists: samples stand at
 //! their time, and composition offsets are signed (`trun` version 1).
 
-mod boxes;
+pub(super) mod boxes;
 mod format;
 mod sample_entry;
 mod sampler;
@@ -57,15 +57,25 @@ pub struct Run<'a> {
 /// The init segment of a file or of a CMAF track: `ftyp` and `moov`, with a `track_ID` (from 1) for each format.
 pub fn init_segment(tracks: &[(u32, &TrackFormat)]) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
-    boxed(&mut out, b"ftyp", |out| {
-        // CMAF wants one track per file; what has more is plain ISOBMFF.
-        let brand = if tracks.len() == 1 { b"cmfc" } else { b"iso6" };
+    // CMAF wants one track per file; what has more is plain ISOBMFF.
+    put_file_type(&mut out, if tracks.len() == 1 { b"cmfc" } else { b"iso6" });
+    put_movie(&mut out, tracks);
+    out.freeze()
+}
+
+/// `ftyp` (ISOBMFF §4.3).
+pub(super) fn put_file_type(out: &mut BytesMut, brand: &[u8; 4]) {
+    boxed(out, b"ftyp", |out| {
         out.put_slice(brand);
         out.put_u32(0);
         out.put_slice(brand);
         out.put_slice(b"iso6mp41");
     });
-    boxed(&mut out, b"moov", |out| {
+}
+
+/// `moov` of a file whose samples are in fragments (ISOBMFF §8.2.1).
+pub(super) fn put_movie(out: &mut BytesMut, tracks: &[(u32, &TrackFormat)]) {
+    boxed(out, b"moov", |out| {
         movie_header(out, tracks);
         for (number, format) in tracks {
             format.write_trak(out, *number);
@@ -80,7 +90,6 @@ pub fn init_segment(tracks: &[(u32, &TrackFormat)]) -> Bytes {
             }
         });
     });
-    out.freeze()
 }
 
 /// `mvhd` (ISOBMFF §8.2.2).
