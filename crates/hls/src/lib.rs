@@ -12,11 +12,17 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod era;
+mod gathering;
 mod names;
+mod output;
 mod packager;
 mod playlist;
 mod rendition;
 mod segment;
+#[cfg(test)]
+mod tests;
+mod track;
 
 pub use config::Config;
 pub use names::{NoRendition, RenditionId};

@@ -1,18 +1,36 @@
 //! Frames in, files and playlists out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use flumen_media::Frame;
+use flumen_media::mp4::write::Unwritable;
+use flumen_media::{Frame, FrameKind, MediaKind, TrackId};
 
-use crate::{Config, PlaylistRequest, Progress, Rendition, RenditionId, Segment};
+use crate::era::{Era, Taken};
+use crate::gathering::{Gathered, Gathering, Tracks};
+use crate::names::FileName;
+use crate::output::Output;
+use crate::{Config, PlaylistRequest, Progress, Rendition, RenditionId, Segment, playlist};
 
 /// Makes the HLS form of one stream.
+///
+/// Frames go in with [`push`](Self::push); what can be seen changes with them, and [`version`](Self::version) tells when.
 #[derive(Debug)]
 pub struct Packager {
-    config: Config,
-    renditions: Vec<Rendition>,
+    tracks: Tracks,
+    phase: Phase,
+    output: Output,
+}
+
+/// What frames are for at the moment.
+#[derive(Debug)]
+enum Phase {
+    /// They wait until an era can begin with them.
+    Gathering(Gathering),
+    /// They become segments.
+    Running(Era),
 }
 
 /// A file that can be served.
@@ -29,7 +47,7 @@ pub struct File {
 pub enum Lookup {
     /// It is there.
     Found(File),
-    /// A playlist announced it (`EXT-X-PRELOAD-HINT`), and it will come: wait for progress and ask again.
+    /// A playlist announced it (`EXT-X-PRELOAD-HINT`): wait for progress of the rendition and ask again.
     Announced(RenditionId),
     /// It was never there, or is no longer.
     Unknown,
@@ -38,79 +56,246 @@ pub enum Lookup {
 /// How far somebody has come who wants every finished segment once.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
-    next: Option<u64>,
+    next: u64,
 }
 
 impl Packager {
     /// A packager that waits for its first frame.
     pub fn new(config: Config) -> Self {
-        Self { config, renditions: Vec::new() }
+        Self {
+            tracks: Tracks::default(),
+            phase: Phase::Gathering(Gathering::new(false)),
+            output: Output::new(config),
+        }
     }
 
     /// What it was made with.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.output.config
     }
 
     /// Takes the next frame, which came at `arrived`. After [`finish`](Self::finish) a new publication begins with it.
-    pub fn push(&mut self, _frame: &Frame, _arrived: SystemTime) {}
+    ///
+    /// Frames of one track come in decoding order; tracks are interleaved within a few seconds.
+    pub fn push(&mut self, frame: &Frame, arrived: SystemTime) {
+        if frame.track.kind == MediaKind::Data {
+            return;
+        }
+        match frame.kind {
+            FrameKind::Config => self.configure(frame),
+            FrameKind::End => {
+                self.tracks.remove(frame.track);
+                self.change(frame.track);
+            }
+            FrameKind::SideConfig => {}
+            FrameKind::Key | FrameKind::Delta | FrameKind::Disposable => self.push_media(frame, arrived),
+        }
+    }
 
     /// Something is missing before the next frame, or its timestamp has nothing to do with the last: a new era begins at
     /// the next key frame.
-    pub fn discontinuity(&mut self) {}
+    pub fn discontinuity(&mut self) {
+        let is_complete = match &self.phase {
+            Phase::Gathering(gathering) => gathering.is_complete(),
+            Phase::Running(_) => true,
+        };
+        self.end_era(is_complete);
+    }
 
     /// The publication has ended: everything is closed, playlists say so (`EXT-X-ENDLIST`).
-    pub fn finish(&mut self) {}
+    pub fn finish(&mut self) {
+        if let Phase::Gathering(_) = self.phase {
+            let frames = self.begin_era();
+            frames.into_iter().for_each(|(frame, arrived)| self.push_slowly(frame, arrived));
+        }
+        self.end_era(false);
+        self.tracks.clear();
+        self.output.has_ended = true;
+        self.output.version += 1;
+    }
 
     /// Whether playlists can be handed out: each rendition has a finished segment.
     pub fn is_playable(&self) -> bool {
-        false
+        self.output.target_duration.is_some()
     }
 
-    /// Counts what happens that can be seen from outside: as long as it stays the same, so does every playlist.
+    /// Whether the publication has ended, and no other has begun.
+    pub fn has_ended(&self) -> bool {
+        self.output.has_ended
+    }
+
+    /// Counts what can be seen from outside: as long as it stays the same, so does every playlist.
     pub fn version(&self) -> u64 {
-        0
-    }
-
-    /// How far a playlist has come; `None` if there is no such rendition.
-    pub fn progress(&self, _rendition: RenditionId) -> Option<Progress> {
-        None
+        self.output.version
     }
 
     /// The longest that a segment can be, in seconds (`EXT-X-TARGETDURATION`); `None` before it is playable.
     pub fn target_duration(&self) -> Option<u64> {
-        None
+        self.output.target_duration
+    }
+
+    /// How far a playlist has come; `None` if there is no such rendition.
+    pub fn progress(&self, rendition: RenditionId) -> Option<Progress> {
+        let rendition = self.rendition(rendition)?;
+        let part = rendition.open().map_or(0, |open| open.parts.len());
+        Some(Progress { sequence: rendition.next(), part, ended: self.output.has_ended })
     }
 
     /// The multivariant playlist; `None` before it is playable. `query` follows a `?` at every address in it, if not empty.
-    pub fn multivariant(&self, _query: &str) -> Option<String> {
-        None
+    pub fn multivariant(&self, query: &str) -> Option<String> {
+        self.output.target_duration?;
+        playlist::multivariant(&self.output, query)
     }
 
     /// A media playlist; `None` before it is playable or if there is no such rendition.
-    pub fn playlist(&self, _rendition: RenditionId, _request: &PlaylistRequest<'_>) -> Option<String> {
-        None
+    pub fn playlist(&self, rendition: RenditionId, request: &PlaylistRequest<'_>) -> Option<String> {
+        playlist::media(&self.output, self.rendition(rendition)?, request)
     }
 
     /// The file of a name.
-    pub fn file(&self, _name: &str) -> Lookup {
-        Lookup::Unknown
+    pub fn file(&self, name: &str) -> Lookup {
+        let Some(name) = FileName::parse(&self.output.config.id, name) else { return Lookup::Unknown };
+        let found = match name {
+            FileName::Init { rendition, era } => self.rendition(rendition).and_then(|rendition| {
+                rendition.init_of(era).map(|init| (init.rendition, vec![init.data.clone()]))
+            }),
+            FileName::Segment { rendition, sequence } => self.rendition(rendition).and_then(|rendition| {
+                let segment = rendition.segment(sequence).filter(|segment| !segment.is_gap())?;
+                Some((rendition.id(), segment.parts.iter().map(|part| part.data.clone()).collect()))
+            }),
+            FileName::Part { rendition, sequence, part } => {
+                let Some(rendition) = self.rendition(rendition) else { return Lookup::Unknown };
+                if rendition.announces(sequence, part) {
+                    return Lookup::Announced(rendition.id());
+                }
+                rendition.part(sequence, part).map(|part| (rendition.id(), vec![part.data.clone()]))
+            }
+        };
+        found.map_or(Lookup::Unknown, |(rendition, chunks)| {
+            Lookup::Found(File { mime: if rendition.is_video() { "video/mp4" } else { "audio/mp4" }, chunks })
+        })
     }
 
     /// All renditions, those of video first.
     pub fn renditions(&self) -> impl Iterator<Item = &Rendition> {
-        self.renditions.iter()
+        self.output.renditions.iter()
     }
 
     /// One rendition.
     pub fn rendition(&self, id: RenditionId) -> Option<&Rendition> {
-        self.renditions.iter().find(|rendition| rendition.id() == id)
+        self.output.rendition(id)
     }
 
-    /// The next segments that `cursor` has not seen, of all renditions that have it; empty if there is none yet.
+    /// The tracks that are not packaged, and why.
+    pub fn unwritable(&self) -> impl Iterator<Item = (TrackId, Unwritable)> {
+        self.tracks.unwritable()
+    }
+
+    /// The next segments that `cursor` has not seen: one of each rendition that has it, with the same number; empty if there
+    /// is none yet.
     ///
-    /// All renditions finish a segment before it is handed out. A cursor that is slower than the window misses what left it.
-    pub fn next_finished(&self, _cursor: &mut Cursor) -> Vec<Arc<Segment>> {
-        Vec::new()
+    /// A segment is handed out when all renditions have finished it. A cursor that is slower than the window misses what
+    /// left it.
+    pub fn next_finished(&self, cursor: &mut Cursor) -> Vec<Arc<Segment>> {
+        let next = cursor.next.max(self.output.first_kept());
+        if next >= self.output.finished() {
+            return Vec::new();
+        }
+        cursor.next = next + 1;
+        self.output.renditions.iter().filter_map(|rendition| rendition.segment(next).cloned()).collect()
+    }
+
+    /// A configuration: news, or what everybody knows.
+    fn configure(&mut self, frame: &Frame) {
+        if self.tracks.configure(frame.track, frame.codec, frame.payload.clone()) {
+            self.change(frame.track);
+        }
+    }
+
+    /// Nothing that came of the track before fits what comes now.
+    fn change(&mut self, track: TrackId) {
+        let must_end = match &mut self.phase {
+            Phase::Gathering(gathering) => {
+                gathering.drop_track(track);
+                false
+            }
+            // A track that is not there yet is added when its first frame comes.
+            Phase::Running(era) => era.has(track) && !era.end_soon(track),
+        };
+        if must_end {
+            self.end_era(true);
+        }
+    }
+
+    fn push_media(&mut self, frame: &Frame, arrived: SystemTime) {
+        if self.tracks.codec(frame.track) != Some(frame.codec)
+            && self.tracks.configure(frame.track, frame.codec, Bytes::new())
+        {
+            self.change(frame.track);
+        }
+        if !self.tracks.is_writable(frame.track) {
+            return;
+        }
+        if let Phase::Running(era) = &mut self.phase
+            && era.has(frame.track)
+            && era.push(frame, &mut self.output) == Taken::Yes
+        {
+            return;
+        }
+        self.push_slowly(frame.clone(), arrived);
+    }
+
+    /// Takes frames that begin an era, or could, or end one.
+    fn push_slowly(&mut self, frame: Frame, arrived: SystemTime) {
+        let mut frames = VecDeque::from([(frame, arrived)]);
+        while let Some((frame, arrived)) = frames.pop_front() {
+            if let Phase::Running(era) = &mut self.phase {
+                if !era.has(frame.track) {
+                    if era.is_near(frame.dts)
+                        && frame.kind == FrameKind::Key
+                        && self.tracks.is_writable(frame.track)
+                    {
+                        era.end_soon(frame.track);
+                    }
+                    continue;
+                }
+                if era.push(&frame, &mut self.output) == Taken::Yes {
+                    continue;
+                }
+                self.end_era(true);
+            }
+            if let Phase::Gathering(gathering) = &mut self.phase {
+                gathering.push(frame, arrived, &mut self.tracks);
+                if gathering.is_ready(&self.tracks) {
+                    // What was gathered comes first.
+                    let mut gathered = self.begin_era();
+                    gathered.append(&mut frames);
+                    frames = gathered;
+                }
+            }
+        }
+    }
+
+    /// Begins an era with what was gathered; gives its frames.
+    fn begin_era(&mut self) -> VecDeque<(Frame, SystemTime)> {
+        let nothing = Phase::Gathering(Gathering::new(false));
+        let Phase::Gathering(gathering) = std::mem::replace(&mut self.phase, nothing) else {
+            return VecDeque::new();
+        };
+        let Some(Gathered { formats, frames }) = gathering.take() else { return VecDeque::new() };
+        if let Some((first, arrived)) = frames.front() {
+            let (era, beginnings) = Era::new(&formats, first);
+            self.output.begin(&beginnings, *arrived);
+            self.phase = Phase::Running(era);
+        }
+        frames
+    }
+
+    /// Ends the era, if there is one. If `is_complete`, no other tracks are expected in the next one than are known.
+    fn end_era(&mut self, is_complete: bool) {
+        let nothing = Phase::Gathering(Gathering::new(is_complete));
+        if let Phase::Running(era) = std::mem::replace(&mut self.phase, nothing) {
+            era.end(&mut self.output);
+        }
     }
 }

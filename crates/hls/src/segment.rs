@@ -22,6 +22,10 @@ pub struct Init {
     pub data: Bytes,
     /// What its samples are like, and their timescale.
     pub format: TrackFormat,
+    /// When the era begins, in ticks of `format`, by decode time. Its first picture is shown, and its sound begins, at 1 s.
+    pub start: u64,
+    /// When the first picture of the era was captured, as far as is known: when it arrived.
+    pub program_date_time: SystemTime,
 }
 
 /// A finished segment.
@@ -30,21 +34,24 @@ pub struct Init {
 pub struct Segment {
     /// Its media sequence number; the same in all renditions for the same time.
     pub sequence: u64,
+    /// How many discontinuities were before it, in this and all other renditions.
+    pub discontinuity: u64,
     /// The name of its file.
     pub name: String,
     /// Its init segment, which also names its era; the segments of an era share it.
     pub init: Arc<Init>,
-    /// When it begins, in ticks of its format. The origin of an era is at 1 s in all renditions; segments of an era follow
-    /// each other without holes.
+    /// When it begins, in ticks of its format, by decode time. The segments of an era follow each other without holes.
     pub start: u64,
     /// How long it lasts, in ticks of its format.
     pub duration: u64,
-    /// When its start was captured, as far as is known: when it arrived.
+    /// When its start was captured: that of its era, and the media since.
     pub program_date_time: SystemTime,
     /// Whether it begins with a key frame.
     pub independent: bool,
     /// Its media, in order. Empty: nothing came, the segment is a gap.
     pub parts: Vec<Part>,
+    /// How many frames it has.
+    pub frames: u32,
 }
 
 /// A part of a segment: one CMAF chunk, `moof` and `mdat`.
@@ -62,12 +69,7 @@ pub struct Part {
 impl Segment {
     /// How long it lasts.
     pub fn duration(&self) -> Duration {
-        duration(self.duration, self.init.format.timescale())
-    }
-
-    /// When it begins on the clock of its era, whose origin is at 1 s.
-    pub fn start(&self) -> Duration {
-        duration(self.start, self.init.format.timescale())
+        to_duration(self.duration, self.init.format.timescale())
     }
 
     /// Whether nothing came while it lasted.
@@ -76,19 +78,27 @@ impl Segment {
     }
 
     /// Bytes of its file.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.parts.iter().map(|part| part.data.len()).sum()
     }
 
-    /// Whether its file would have no byte: a gap.
-    pub fn is_empty(&self) -> bool {
-        self.is_gap()
+    /// What it costs to keep it, in bytes: its media and what is known of it.
+    pub(crate) fn weight(&self) -> usize {
+        const SEGMENT: usize = 512;
+        const PART: usize = 128;
+        SEGMENT + self.size() + PART * self.parts.len()
     }
 }
 
 /// Ticks as a duration, rounded down to nanoseconds.
-pub(crate) fn duration(ticks: u64, timescale: u32) -> Duration {
+pub(crate) fn to_duration(ticks: u64, timescale: u32) -> Duration {
     let rate = u64::from(timescale.max(1));
-    // The second factor is below one second's ticks: fits for all 32 bits of them.
-    Duration::new(ticks / rate, ((ticks % rate) as u128 * 1_000_000_000 / u128::from(rate)) as u32)
+    // The nanoseconds of less than a second's ticks: fit.
+    Duration::new(ticks / rate, ((ticks % rate) * 1_000_000_000 / rate) as u32)
+}
+
+/// A duration in ticks, rounded to nearest.
+pub(crate) fn to_ticks(duration: Duration, timescale: u32) -> u64 {
+    let nanos = duration.as_nanos() * u128::from(timescale);
+    u64::try_from((nanos + 500_000_000) / 1_000_000_000).unwrap_or(u64::MAX)
 }

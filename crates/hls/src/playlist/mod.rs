@@ -1,5 +1,12 @@
 //! The text of playlists.
 
+mod media;
+mod multivariant;
+mod text;
+
+pub(crate) use media::media;
+pub(crate) use multivariant::multivariant;
+
 /// What a request for a media playlist asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaylistRequest<'a> {

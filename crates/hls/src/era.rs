@@ -1,0 +1,160 @@
+//! A span without discontinuity: its tracks, and where its segments end.
+
+use std::time::Duration;
+
+use flumen_media::mp4::write::TrackFormat;
+use flumen_media::{Frame, FrameKind, TimeDelta, Timestamp, TrackId};
+
+use crate::RenditionId;
+use crate::output::{Beginning, Output};
+use crate::track::{FAR, Track};
+
+/// A span without discontinuity.
+#[derive(Debug)]
+pub(crate) struct Era {
+    /// The first one is primary: its key frames make the boundaries.
+    tracks: Vec<Track>,
+    /// Decode time of the primary track's newest frame.
+    now: Timestamp,
+    /// When its first picture is presented, and how long after its decoding.
+    begin: Timestamp,
+    offset: TimeDelta,
+    /// Something has changed that the next key frame of the primary track can take up.
+    wants_end: bool,
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// The era has to end before it.
+    No,
+}
+
+/// Where the first picture of an era is shown and its sound begins: so late that pictures that are decoded earlier, and a
+/// frame of sound that begins earlier, do not stand before 0.
+const LEAD: TimeDelta = TimeDelta::from_millis(1000);
+/// A timestamp this much before the last one is a new timeline; by less it is jitter.
+const STEP_BACK: TimeDelta = TimeDelta::from_millis(-1000);
+
+impl Era {
+    /// An era with these tracks, of which the first is primary and begins with `first`.
+    pub(crate) fn new(formats: &[(RenditionId, TrackFormat)], first: &Frame) -> (Self, Vec<Beginning>) {
+        let zero = first.pts() - LEAD;
+        let tracks: Vec<Track> =
+            formats.iter().map(|(id, format)| Track::new(*id, format, zero, first.pts())).collect();
+        let beginnings = formats.iter().enumerate().map(|(index, (id, format))| {
+            // Others begin where the first picture is shown.
+            let offset = if index == 0 { first.cts } else { TimeDelta::ZERO };
+            let nanos = (LEAD - offset).as_nanos().max(0) as u128;
+            let start = (nanos * u128::from(format.timescale()) + 500_000_000) / 1_000_000_000;
+            Beginning { id: *id, format: format.clone(), start: start as u64 }
+        });
+        let beginnings = beginnings.collect();
+        (Self { tracks, now: first.dts, begin: first.pts(), offset: first.cts, wants_end: false }, beginnings)
+    }
+
+    pub(crate) fn has(&self, track: TrackId) -> bool {
+        self.tracks.iter().any(|own| own.id().track() == track)
+    }
+
+    /// Takes a media frame of one of its tracks.
+    pub(crate) fn push(&mut self, frame: &Frame, output: &mut Output) -> Taken {
+        match self.tracks.iter().position(|track| track.id().track() == frame.track) {
+            Some(0) => self.push_primary(frame, output),
+            Some(index) => self.push_other(index, frame, output),
+            None => Taken::Yes,
+        }
+    }
+
+    fn push_primary(&mut self, frame: &Frame, output: &mut Output) -> Taken {
+        let step = frame.dts - self.now;
+        let longest = delta(output.longest());
+        if step > longest || step < STEP_BACK || self.wants_end && frame.kind == FrameKind::Key {
+            return Taken::No;
+        }
+        let Some((primary, others)) = self.tracks.split_first_mut() else { return Taken::Yes };
+        let (complete, is_sample) = primary.push(frame);
+        if let Some(sample) = complete {
+            if output.would_overflow(primary.id(), &sample) {
+                end_segment(primary, others, self.now + self.offset, output);
+            }
+            output.add(primary.id(), sample);
+        }
+        if is_sample {
+            if frame.kind == FrameKind::Key && output.is_long_enough(primary.id()) {
+                end_segment(primary, others, frame.pts(), output);
+            }
+            self.now = self.now.max(frame.dts);
+        }
+        for track in others {
+            track.advance(self.now, output);
+            self.wants_end |= track.is_silent();
+        }
+        Taken::Yes
+    }
+
+    fn push_other(&mut self, index: usize, frame: &Frame, output: &mut Output) -> Taken {
+        let longest = delta(output.longest());
+        let ahead = frame.dts - self.now;
+        if ahead > longest && self.is_near(frame.dts) {
+            // The primary track has stopped.
+            return Taken::No;
+        }
+        if let Some(track) = self.tracks.get_mut(index)
+            && ahead <= longest
+        {
+            track.follow(frame);
+            track.advance(self.now, output);
+        }
+        Taken::Yes
+    }
+
+    /// Whether a timestamp has to do with those of the era.
+    pub(crate) fn is_near(&self, at: Timestamp) -> bool {
+        (at - self.now).abs() <= delta(FAR) + delta(FAR)
+    }
+
+    /// The era shall end at the next key frame; until then `changed`, if it is a track of the era, has nothing more to say.
+    /// False if it has to end at once: the track is the primary one.
+    pub(crate) fn end_soon(&mut self, changed: TrackId) -> bool {
+        self.wants_end = true;
+        match self.tracks.iter_mut().position(|track| track.id().track() == changed) {
+            Some(0) => false,
+            Some(index) => {
+                self.tracks.iter_mut().skip(index).take(1).for_each(Track::retire);
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Puts everything that is there into segments and closes them.
+    pub(crate) fn end(mut self, output: &mut Output) {
+        let Some((primary, others)) = self.tracks.split_first_mut() else { return };
+        if let Some(last) = primary.finish() {
+            if output.would_overflow(primary.id(), &last) {
+                end_segment(primary, others, self.now + self.offset, output);
+            }
+            output.add(primary.id(), last);
+        }
+        if let Some(lasted) = output.lasted(primary.id()) {
+            output.close(primary.id(), 0);
+            for track in others {
+                track.end(self.begin + lasted, output);
+            }
+        }
+        output.end();
+    }
+}
+
+/// A segment ends where `at` is presented.
+fn end_segment(primary: &Track, others: &mut [Track], at: Timestamp, output: &mut Output) {
+    output.close(primary.id(), 0);
+    others.iter_mut().for_each(|track| track.end_segment(at));
+}
+
+/// A duration; one of 292 years and more is as long as that.
+pub(crate) fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_nanos(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+}
