@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::encodings::Hub;
 use crate::events::Events;
 use crate::gate::Gate;
+use crate::hls::Hls;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::record::Recordings;
@@ -46,6 +47,8 @@ pub struct App {
     pub(crate) relays: Relays,
     /// How fast the streams are.
     pub(crate) rates: Rates,
+    /// Streams as HLS.
+    pub(crate) hls: Hls,
     /// Counts the connections of all protocols.
     pub(crate) gate: Arc<Gate>,
     connections: AtomicU64,
@@ -69,6 +72,7 @@ impl App {
             metrics: Metrics::new(),
             relays: Relays::default(),
             rates: Rates::default(),
+            hls: Hls::default(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),
             rtmp_addresses: Mutex::default(),

@@ -206,6 +206,11 @@ impl Ticket {
         *all_sent += sent.saturating_sub(before.1);
     }
 
+    /// Whether somebody wants the connection to end.
+    pub(crate) fn is_kicked(&self) -> bool {
+        self.client.kicked.is_cancelled()
+    }
+
     /// Waits until somebody wants the connection to end. The future borrows nothing.
     pub(crate) fn kicked(&self) -> impl Future<Output = ()> + Send + use<> {
         self.client.kicked.clone().cancelled_owned()

@@ -14,6 +14,7 @@ pub mod events;
 mod fanout;
 pub mod file_watch;
 mod gate;
+mod hls;
 pub mod http;
 mod http_flv;
 pub mod log;

@@ -14,7 +14,7 @@ use crate::config::{AuthMode, Settings};
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
-use crate::{demo, events, http, rates, record, rtmp};
+use crate::{demo, events, hls, http, rates, record, rtmp};
 
 /// Serves until the shutdown is requested and everybody has finished, or the grace period is over. With `demo` there is
 /// a stream to play from the beginning.
@@ -37,7 +37,8 @@ pub async fn serve(
     let server = rtmp::Server::new(app.clone());
     let http = http::Server::new(app.clone());
     tokio::spawn(events::tell_of_streams(app.clone()));
-    tokio::spawn(rates::measure(app));
+    tokio::spawn(rates::measure(app.clone()));
+    tokio::spawn(hls::run(app));
     let rtmp_addr = listen(&server, &http, &at_start).await?;
     tokio::spawn(follow(hub.clone(), settings.clone()));
     if demo {

@@ -161,15 +161,19 @@ impl Auth {
     /// Why not, as the client is to be told.
     pub async fn decide(self: &Arc<Self>, request: Request<'_>) -> Result<Decision, Denied> {
         let settings = self.settings();
-        let decided =
-            if settings.auth.mode(request.action) == AuthMode::Open && settings.rtmp.users.is_empty() {
-                Ok(Decision::new(&request, request.key.clone()))
-            } else {
-                self.judge(&settings, &request).await
-            };
+        let decided = if lets_everybody(&settings, request.action) {
+            Ok(Decision::new(&request, request.key.clone()))
+        } else {
+            self.judge(&settings, &request).await
+        };
         let outcome = decided.as_ref().map_or_else(|denied| denied.label(), |_| "allowed");
         *self.decisions.lock().entry((request.action.label(), outcome)).or_default() += 1;
         decided
+    }
+
+    /// Whether everybody may do `action` with every stream.
+    pub(crate) fn lets_everybody(&self, action: Action) -> bool {
+        lets_everybody(&self.settings(), action)
     }
 
     /// Judges what a client shows before it says what it wants: what is no good for anything.
@@ -336,6 +340,10 @@ impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Auth").finish_non_exhaustive()
     }
+}
+
+fn lets_everybody(settings: &Settings, action: Action) -> bool {
+    settings.auth.mode(action) == AuthMode::Open && settings.rtmp.users.is_empty()
 }
 
 /// Whether a client has logged in, or shows a user with the right password.

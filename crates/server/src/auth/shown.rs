@@ -81,19 +81,14 @@ impl Shown {
         kept.map(pair).collect::<Vec<_>>().join("&")
     }
 
-    /// The query that lets somebody go on who was let in with it: a player appends it to the addresses it finds in a
-    /// playlist. Empty if there is nothing to append.
-    pub fn following_query(&self) -> String {
+    /// The query that lets somebody go on who was let in with it, but for the parameter `own`: a player appends it to the
+    /// addresses it finds in a playlist. Empty if there is nothing to append. What stood in a header stays out of addresses,
+    /// which are logged and passed on; a player that sets headers sets them with every request.
+    pub fn following_query(&self, own: &str) -> String {
         // What tells of the player's own position in a playlist is not who it is.
-        let kept = self.query.iter().filter(|(key, _)| !key.starts_with("_HLS_")).cloned().collect();
-        let mut query = Self { query: kept, ..Self::default() }.query();
-        if self.param("token").is_none()
-            && let Some(bearer) = &self.bearer
-        {
-            let separator = if query.is_empty() { "" } else { "&" };
-            query.push_str(&format!("{separator}token={}", escape(bearer)));
-        }
-        query
+        let follows = |name: &str| !name.starts_with("_HLS_") && name != own;
+        let kept = self.query.iter().filter(|(name, _)| follows(name)).cloned().collect();
+        Self { query: kept, ..Self::default() }.query()
     }
 
     /// Who it is, as far as what is shown tells. Where a client shows nothing, all are the same.
@@ -181,10 +176,9 @@ mod tests {
 
     #[test]
     fn a_playlist_passes_on_what_let_its_player_in() {
-        let following = |query, bearer| Shown::http(Some(query), bearer).following_query();
-        assert_eq!(following("token=a.b-c&_HLS_msn=3&_HLS_part=1", None), "token=a.b-c");
-        assert_eq!(following("", Some("Bearer x.y")), "token=x.y");
-        assert_eq!(following("a=%20b", Some("Bearer x")), "a=%20b&token=x");
+        let following = |query, bearer| Shown::http(Some(query), bearer).following_query("session");
+        assert_eq!(following("token=a.b-c&_HLS_msn=3&session=x&_HLS_part=1", None), "token=a.b-c");
+        assert_eq!(following("a=%20b", Some("Bearer x")), "a=%20b");
         assert_eq!(following("", None), "");
     }
 

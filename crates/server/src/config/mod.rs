@@ -22,7 +22,8 @@ pub use key::{Key, Kind, keys, schema};
 pub use problem::{Origin, Problem, Problems};
 pub use reload::ConfigWatcher;
 pub use settings::{
-    Api, Auth, Data, Http, Limits, Log, Metrics, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown, Tls,
+    Api, Auth, Data, Hls, Http, Limits, Log, Metrics, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown,
+    Tls,
 };
 pub use sources::{Loaded, Sources};
 pub use types::{

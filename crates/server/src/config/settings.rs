@@ -37,6 +37,8 @@ pub struct Settings {
     pub publish: Publish,
     /// Players.
     pub play: Play,
+    /// Streams as HLS, Low-Latency HLS and what is made of the same segments.
+    pub hls: Hls,
     /// Who may publish and play.
     pub auth: Auth,
     /// State that survives a restart.
@@ -135,6 +137,41 @@ pub struct Play {
     #[serde(with = "AsText::<Linger>")]
     #[schemars(extend("x-live" = true))]
     pub linger: Linger,
+}
+
+/// Settings of HLS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Hls {
+    /// Whether streams can be played as HLS.
+    #[schemars(extend("x-live" = true))]
+    pub enabled: bool,
+    /// Whether every stream is packaged from its beginning, and not only while somebody asks for it: the first viewer then waits for nothing.
+    #[schemars(extend("x-live" = true))]
+    pub always: bool,
+    /// How long a segment is at least; it ends at the next key frame. A duration from `500ms` to `60s`. A change holds for streams that are packaged from then on.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub segment_duration: Duration,
+    /// How long a part of a segment is, which players of Low-Latency HLS get while the segment is made. A duration from `50ms` up to `hls.segment-duration`, or `0s` for plain HLS. A change holds for streams that are packaged from then on.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub part_duration: Duration,
+    /// How many segments a playlist has: from 3 to 1000. A change holds for streams that are packaged from then on.
+    #[schemars(extend("x-live" = true))]
+    pub window: u32,
+    /// How far viewers can go back, if that is farther than `hls.window`; kept in memory. A duration, or `off`. A change holds for streams that are packaged from then on.
+    #[serde(with = "AsText::<Option<Duration>>")]
+    #[schemars(extend("x-live" = true))]
+    pub dvr_window: Option<Duration>,
+    /// How long the first request for a stream waits until there is something to play. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub wait: Duration,
+    /// How long a stream is packaged after the last request for it. A duration.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub close_after: Duration,
 }
 
 /// Settings of admission. What changes here holds for whoever comes next; who is there stays.
@@ -290,6 +327,21 @@ impl Default for Publish {
 impl Default for Play {
     fn default() -> Self {
         Self { wait: true, linger: Linger::Auto }
+    }
+}
+
+impl Default for Hls {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            always: false,
+            segment_duration: Duration::from_secs(2),
+            part_duration: Duration::from_millis(200),
+            window: 10,
+            dvr_window: None,
+            wait: Duration::from_secs(10),
+            close_after: Duration::from_secs(60),
+        }
     }
 }
 

@@ -127,6 +127,19 @@ impl Textual for Duration {
     }
 }
 
+/// A time span that may be left away.
+impl Textual for Option<Duration> {
+    const EXPECTED: &'static str = "a duration such as `30s`, `5m` or `1h`, of at most 365 days, or `off`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == OFF { Some(None) } else { Duration::from_text(text).map(Some) }
+    }
+
+    fn to_text(&self) -> String {
+        self.map_or_else(|| OFF.to_owned(), |duration| duration.to_text())
+    }
+}
+
 impl Textual for ByteSize {
     const EXPECTED: &'static str = "a size such as `64MiB`, `512KiB` or a number of bytes";
 

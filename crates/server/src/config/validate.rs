@@ -1,7 +1,9 @@
 //! What must hold between settings, and what is allowed but unwise.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 
@@ -18,6 +20,12 @@ const MIN_MESSAGE_SIZE: ByteSize = ByteSize::kib(4);
 /// A secret for HS256 should have as many bytes as the hash (RFC 7518, section 3.2).
 const GOOD_SECRET: usize = 32;
 
+/// Segments that players get along with.
+const SEGMENTS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(60);
+
+/// A shorter part costs more requests than it saves time: a frame lasts as long.
+const SHORTEST_PART: Duration = Duration::from_millis(50);
+
 /// Mistakes as they are found: the key they are reported at and the sentence.
 type Mistakes = Vec<(&'static str, String)>;
 
@@ -29,6 +37,7 @@ impl Settings {
         self.validate_tls(&mut mistakes);
         self.validate_limits(&mut mistakes);
         self.validate_auth(&mut mistakes);
+        self.validate_hls(&mut mistakes);
         validate_folder("data.dir", &self.data.dir, &mut mistakes);
         validate_folder("record.dir", &self.record.dir, &mut mistakes);
         if let Some(dir) = &self.log.trace_dir {
@@ -117,6 +126,23 @@ impl Settings {
         if auth.default_expiry > auth.max_expiry {
             let message = "`auth.default-expiry` must not be longer than `auth.max-expiry`";
             mistakes.push(("auth.default-expiry", message.to_owned()));
+        }
+    }
+
+    fn validate_hls(&self, mistakes: &mut Mistakes) {
+        let hls = &self.hls;
+        if !SEGMENTS.contains(&hls.segment_duration) {
+            let message = "`hls.segment-duration` must be from 500ms to 60s";
+            mistakes.push(("hls.segment-duration", message.to_owned()));
+        }
+        let is_part = |part| part >= SHORTEST_PART && part <= hls.segment_duration;
+        if !hls.part_duration.is_zero() && !is_part(hls.part_duration) {
+            let message =
+                "`hls.part-duration` must be from 50ms to `hls.segment-duration`, or 0s for plain HLS";
+            mistakes.push(("hls.part-duration", message.to_owned()));
+        }
+        if !(3..=1000).contains(&hls.window) {
+            mistakes.push(("hls.window", "`hls.window` must be from 3 to 1000 segments".to_owned()));
         }
     }
 

@@ -13,13 +13,20 @@ use percent_encoding::percent_decode_str;
 use super::Problem;
 use super::observe::Route;
 use crate::app::App;
-use crate::{http_flv, pages};
+use crate::{hls, http_flv, pages};
 
 /// What a path asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked<'a> {
     /// The stream as FLV; the key as it stands there.
     Flv(&'a str),
+    /// A playlist or file of HLS.
+    Hls {
+        /// The key.
+        key: &'a str,
+        /// What stands behind it.
+        name: &'a str,
+    },
     /// The page that plays the stream; the key as it stands there.
     Page(&'a str),
 }
@@ -27,10 +34,10 @@ enum Asked<'a> {
 /// Answers a request for media.
 pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
-    let asked = parse(&path);
-    let Some(Asked::Flv(key) | Asked::Page(key)) = asked else {
+    let Some(asked) = parse(&path) else {
         return nothing(&request, Problem::not_found("there is nothing at this address"));
     };
+    let (Asked::Flv(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
     let key: StreamKey = match key.parse() {
         Ok(key) => key,
         Err(error) => return nothing(&request, no_key(error)),
@@ -40,8 +47,20 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
         return Ok((StatusCode::METHOD_NOT_ALLOWED, allow).into_response());
     }
     Ok(match asked {
-        Some(Asked::Page(_)) => Route("/{app}/{name}").label(pages::player(request.headers())),
-        _ => Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await),
+        Asked::Flv(_) => Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await),
+        Asked::Hls { name, .. } => {
+            hls_route(name).label(hls::routes::answer(&app, &key, name, request).await)
+        }
+        Asked::Page(_) => Route("/{app}/{name}").label(pages::player(request.headers())),
+    })
+}
+
+/// What the metrics call the route of a file of HLS.
+fn hls_route(name: &str) -> Route {
+    Route(match name.rsplit_once('.') {
+        Some((_, "m3u8")) => "/{app}/{name}/*.m3u8",
+        Some((_, "mp4")) => "/{app}/{name}/*.mp4",
+        _ => "/{app}/{name}/*.m4s",
     })
 }
 
@@ -63,9 +82,13 @@ fn no_key(error: InvalidKey) -> Problem {
 
 fn parse(path: &str) -> Option<Asked<'_>> {
     let path = path.strip_prefix('/')?;
+    let asked = match path.rsplit_once('/')? {
+        (key, name) if hls::is_ours(name) => Asked::Hls { key, name },
+        _ => path.strip_suffix(".flv").map_or(Asked::Page(path), Asked::Flv),
+    };
+    let (Asked::Flv(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
     // Neither is a file in the root a stream, nor anything of the server's own.
-    let asked = path.strip_suffix(".flv").map_or(Asked::Page(path), Asked::Flv);
-    path.contains('/').then_some(asked)
+    key.contains('/').then_some(asked)
 }
 
 #[cfg(test)]
@@ -74,13 +97,19 @@ mod tests {
 
     #[test]
     fn paths_name_streams_and_their_form() {
+        let hls = |key, name| Some(Asked::Hls { key, name });
         for (path, asked) in [
             ("/live/show.flv", Some(Asked::Flv("live/show"))),
             ("/a/b/c.flv", Some(Asked::Flv("a/b/c"))),
             ("/live/show.flv.flv", Some(Asked::Flv("live/show.flv"))),
+            ("/live/show/index.m3u8", hls("live/show", "index.m3u8")),
+            ("/live/show.v2/v0.m3u8", hls("live/show.v2", "v0.m3u8")),
+            ("/a/b/c.m3u8/s-v0-7-1.m4s", hls("a/b/c.m3u8", "s-v0-7-1.m4s")),
+            ("/live/show/s-a1-7.mp4", hls("live/show", "s-a1-7.mp4")),
             ("/live/show", Some(Asked::Page("live/show"))),
             ("/a/b/c", Some(Asked::Page("a/b/c"))),
             ("/live/show.flv/", Some(Asked::Page("live/show.flv/"))),
+            ("/live/index.m3u8", None),
             ("/show.flv", None),
             ("/show", None),
             ("", None),

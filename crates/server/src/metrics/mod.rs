@@ -4,6 +4,7 @@
 //! that a client could choose without bound: streams are labelled up to a number, routes by their templates.
 
 mod delivery;
+mod hls;
 mod process;
 mod snapshot;
 
@@ -20,6 +21,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use self::delivery::Delivery;
+pub(crate) use self::hls::{HlsMetrics, Reload};
 use self::snapshot::Snapshot;
 use crate::app::App;
 
@@ -54,6 +56,8 @@ pub(crate) struct Metrics {
     http_requests: Counters<3>,
     http_duration: Histograms,
     http_active: Gauge,
+    /// What is made for players of HLS, and how long they wait for it.
+    pub(crate) hls: HlsMetrics,
 }
 
 /// Makes histograms with these buckets.
@@ -82,6 +86,7 @@ impl Metrics {
             http_requests: Family::default(),
             http_duration: Family::new_with_constructor(Buckets(WAITS)),
             http_active: Gauge::default(),
+            hls: HlsMetrics::new(),
         };
         metrics.register();
         metrics
@@ -113,6 +118,7 @@ impl Metrics {
         );
         seconds("first_frame", "From the wish to play to the first frame sent", &self.first_frame);
         seconds("http_request_duration", "From a request to the head of its answer", &self.http_duration);
+        self.hls.register(registry);
     }
 
     /// A connection was accepted.

@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::process::Process;
 use crate::app::App;
+use crate::hls;
 use crate::http::is_viewer;
 use crate::relay::{self, Direction, State};
 
@@ -41,6 +42,7 @@ impl Collector for Snapshot {
         page.about_streams(&self.app, &streams)?;
         page.about_totals(&self.app)?;
         page.about_clients(&self.app)?;
+        page.about_hls(&self.app)?;
         page.about_recordings(&self.app)?;
         page.about_relays(&self.app)?;
         page.about_each_stream(&self.app, &streams)?;
@@ -111,8 +113,8 @@ impl Page<'_> {
         self.gauges("streams", "Streams that somebody publishes or waits for", states)?;
         // With zeros where nobody is: a gauge that vanishes looks like one that got stuck.
         let mut publishers = BTreeMap::from(["demo", "relay", "rtmp"].map(|protocol| (protocol, 0u64)));
-        let mut viewers = BTreeMap::from(["flv", "rtmp"].map(|protocol| (protocol, 0u64)));
-        let mut readers = BTreeMap::from([("record", 0u64), (relay::PUSH, 0)]);
+        let mut viewers = BTreeMap::from(["flv", "hls", "rtmp"].map(|protocol| (protocol, 0u64)));
+        let mut readers = BTreeMap::from([(hls::READER, 0u64), ("record", 0), (relay::PUSH, 0)]);
         for stream in streams {
             if let Some(on_air) = stream.on_air.as_ref().filter(|_| stream.state == StreamState::Live) {
                 *publishers.entry(on_air.protocol).or_default() += 1;
@@ -122,6 +124,7 @@ impl Page<'_> {
                 *map.entry(label).or_default() += *count as u64;
             }
         }
+        *viewers.entry("hls").or_default() += app.hls.viewers_by_stream().values().sum::<usize>() as u64;
         self.gauges(
             "publishers",
             "Those who publish",
@@ -180,6 +183,15 @@ impl Page<'_> {
         self.counters("received_bytes", "Bytes from clients, inside TCP", received)?;
         let sent = carried.iter().map(|(protocol, (_, sent))| ([("protocol", *protocol)], *sent));
         self.counters("sent_bytes", "Bytes to clients, inside TCP", sent)
+    }
+
+    fn about_hls(&mut self, app: &App) -> fmt::Result {
+        self.gauge("hls_streams", "Streams that are packaged as HLS", app.hls.packaged() as u64)?;
+        self.gauge(
+            "hls_requests_waiting",
+            "Requests that wait for a playlist or a file",
+            app.hls.waiting() as u64,
+        )
     }
 
     fn about_recordings(&mut self, app: &App) -> fmt::Result {
@@ -248,11 +260,14 @@ impl Page<'_> {
             ([("stream_key", stream.key.as_str())], sent.get(&stream.key).copied().unwrap_or(0))
         });
         self.counters("stream_sent_bytes", "Bytes to viewers", sent)?;
-        let viewers = |stream: &StreamInfo| {
-            let viewers = stream.subscribers.iter().filter(|(label, _)| is_viewer(label));
-            viewers.map(|(_, count)| *count as u64).sum()
-        };
-        self.gauges("stream_viewers", "Those who play the stream", by(viewers))?;
+        let of_hls = app.hls.viewers_by_stream();
+        let viewers = streams.iter().map(|stream| {
+            let readers = stream.subscribers.iter().filter(|(label, _)| is_viewer(label));
+            let viewers = readers.map(|(_, count)| *count).sum::<usize>();
+            let all = viewers + of_hls.get(&stream.key).copied().unwrap_or_default();
+            ([("stream_key", stream.key.as_str())], all as u64)
+        });
+        self.gauges("stream_viewers", "Those who play the stream", viewers)?;
         self.gauges(
             "stream_buffered_bytes",
             "What the stream holds of its past",

@@ -62,6 +62,7 @@ async fn pull_once(app: &App, relay: &Relay, ingest: &mut Option<Ingest>) -> Res
 fn is_wanted(app: &App, relay: &Relay) -> bool {
     let stream = app.hub.get(&relay.order.stream);
     stream.is_some_and(|stream| stream.subscribers.keys().any(|label| is_viewer(label)))
+        || app.hls.is_wanted(&relay.order.stream)
 }
 
 struct Pull<'a> {

@@ -13,8 +13,9 @@ use utoipa_axum::routes;
 
 use super::key::{Key, seconds, time_ago};
 use crate::app::App;
+use crate::auth::Protocol;
 use crate::http::{Problem, Routes};
-use crate::relay;
+use crate::{hls, relay};
 
 pub(super) fn routes() -> Routes {
     Routes::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(stop))
@@ -173,8 +174,12 @@ impl Stream {
         let on_air = info.on_air.as_ref();
         let rate = on_air.and_then(|on_air| app.rates.of(on_air.id));
         let elapsed = on_air.map(|on_air| on_air.started_at.elapsed());
-        let viewers_by_protocol: BTreeMap<_, _> =
+        let mut viewers_by_protocol: BTreeMap<_, _> =
             info.subscribers.iter().filter(|(label, _)| is_viewer(label)).map(|(l, n)| (*l, *n)).collect();
+        let hls_viewers = app.hls.viewers(&info.key);
+        if hls_viewers > 0 {
+            viewers_by_protocol.insert(Protocol::Hls.label(), hls_viewers);
+        }
         let counters = &info.counters;
         Self {
             stream_key: info.key.to_string(),
@@ -206,7 +211,7 @@ impl Stream {
 
 /// Whether readers with this label are people who watch. The labels of the server's own readers stand here.
 pub(crate) fn is_viewer(label: &str) -> bool {
-    !matches!(label, "record" | relay::PUSH)
+    !matches!(label, "record" | hls::READER | relay::PUSH)
 }
 
 impl From<StreamState> for Phase {
