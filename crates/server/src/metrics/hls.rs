@@ -86,7 +86,7 @@ impl HlsMetrics {
         self.segments.get_or_create(&labels).inc();
         self.parts.get_or_create(&labels).inc_by(segment.parts.len() as u64);
         self.segment_duration.get_or_create(&labels).observe(segment.duration().as_secs_f64());
-        self.segment_size.get_or_create(&labels).observe(segment.len() as f64);
+        self.segment_size.get_or_create(&labels).observe(segment.size() as f64);
         let (durations, sizes) =
             (self.part_duration.get_or_create(&labels), self.part_size.get_or_create(&labels));
         for part in &segment.parts {
