@@ -68,6 +68,11 @@ pub(crate) fn segment(id: &str, rendition: RenditionId, sequence: u64) -> String
     format!("{id}-{rendition}-{sequence}.m4s")
 }
 
+/// The names of all segments of a rendition, as a DASH template (DASH §5.3.9.4.4).
+pub(crate) fn segment_template(id: &str, rendition: RenditionId) -> String {
+    format!("{id}-{rendition}-$Number$.m4s")
+}
+
 /// The name of a part of a segment.
 pub(crate) fn part(id: &str, rendition: RenditionId, sequence: u64, part: usize) -> String {
     format!("{id}-{rendition}-{sequence}-{part}.m4s")

@@ -29,6 +29,8 @@ pub(crate) struct Output {
     /// Counts visible changes.
     pub(crate) version: u64,
     pub(crate) has_ended: bool,
+    /// When the first picture of all was captured.
+    pub(crate) began: Option<SystemTime>,
     /// When the newest media was captured.
     captured: SystemTime,
 }
@@ -58,6 +60,7 @@ impl Output {
             window: Window::new(config.first_sequence),
             version: 0,
             has_ended: false,
+            began: None,
             captured: SystemTime::UNIX_EPOCH,
             config,
         }
@@ -76,6 +79,7 @@ impl Output {
         self.primary = beginnings.first().map(|beginning| beginning.id);
         // Clocks may be set back, and what lies in the log for a while may come in a burst.
         self.captured = self.captured.max(arrived);
+        self.began.get_or_insert(self.captured);
         self.renditions.iter_mut().for_each(Rendition::rest);
         for Beginning { id, format, start } in beginnings {
             let init = Arc::new(Init {

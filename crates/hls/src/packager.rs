@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flumen_media::mp4::write::Unwritable;
@@ -12,7 +12,9 @@ use crate::era::{Era, Taken};
 use crate::gathering::{Gathered, Gathering, Tracks};
 use crate::names::FileName;
 use crate::output::Output;
-use crate::{Config, PlaylistRequest, Progress, Rendition, RenditionId, Segment, playlist};
+use crate::{
+    Config, ManifestRequest, PlaylistRequest, Progress, Rendition, RenditionId, Segment, dash, playlist,
+};
 
 /// Makes the HLS form of one stream.
 ///
@@ -150,6 +152,12 @@ impl Packager {
     /// A media playlist; `None` before it is playable or if there is no such rendition.
     pub fn playlist(&self, rendition: RenditionId, request: &PlaylistRequest<'_>) -> Option<String> {
         playlist::media(&self.output, self.rendition(rendition)?, request)
+    }
+
+    /// The MPEG-DASH manifest; `None` before it is playable.
+    pub fn manifest(&self, request: &ManifestRequest<'_>) -> Option<String> {
+        let longest = Duration::from_secs(self.output.target_duration?);
+        Some(dash::manifest(&dash::Presentation::of(&self.output, longest)?, request))
     }
 
     /// The file of a name.

@@ -5,7 +5,8 @@ mod multivariant;
 mod text;
 
 pub(crate) use media::media;
-pub(crate) use multivariant::multivariant;
+pub(crate) use multivariant::{codec, frame_rate, multivariant};
+pub(crate) use text::Utc;
 
 /// What a request for a media playlist asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

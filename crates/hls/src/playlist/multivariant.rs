@@ -159,7 +159,7 @@ impl Variant<'_> {
 }
 
 /// The codec as MP4 has it (RFC 6381): by the name of its sample entry.
-fn codec(init: &Init) -> Option<String> {
+pub(crate) fn codec(init: &Init) -> Option<String> {
     let info = init.format.info();
     match info.codec() {
         Codec::Audio(AudioCodec::Opus) => Some("Opus".into()),
@@ -170,7 +170,7 @@ fn codec(init: &Init) -> Option<String> {
 }
 
 /// A measured rate, or the usual one nearest to it, if that is closer than half a per cent.
-fn frame_rate(measured: f64) -> f64 {
+pub(crate) fn frame_rate(measured: f64) -> f64 {
     const USUAL: [f64; 12] =
         [10.0, 12.0, 15.0, 24.0 / 1.001, 24.0, 25.0, 30.0 / 1.001, 30.0, 50.0, 60.0 / 1.001, 60.0, 120.0];
     let nearest = USUAL.into_iter().min_by(|a, b| (a - measured).abs().total_cmp(&(b - measured).abs()));

@@ -41,7 +41,7 @@ impl Display for Seconds {
 }
 
 /// A moment as ISO 8601 has it, in UTC: `2026-11-21T07:00:00.000Z`. Before 1970 is 1970.
-pub(super) struct Utc(pub(super) SystemTime);
+pub(crate) struct Utc(pub(crate) SystemTime);
 
 impl Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,3 +2,6 @@
 
 mod golden;
 mod source;
+
+pub(crate) use golden::{noon, push_all};
+pub(crate) use source::{TrackPlan, aac_44k, publish};
