@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Encryption;
+
 /// How a [`Packager`](crate::Packager) cuts a stream and what it keeps of it.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,6 +19,8 @@ pub struct Config {
     pub dvr_window: Option<Duration>,
     /// Number of the first segment. Seconds since 1970 keep it growing over restarts, as no segment lasts less for long.
     pub first_sequence: u64,
+    /// How segments are encrypted, if they are. Then there are no parts and no DASH manifest, which know no such encryption.
+    pub encryption: Option<Encryption>,
     /// Bytes of media that are kept at most; beyond it the oldest segments leave before their time.
     pub max_bytes: usize,
 }
@@ -31,6 +35,7 @@ impl Default for Config {
             window: 10,
             dvr_window: None,
             first_sequence: 0,
+            encryption: None,
             max_bytes: 512 << 20,
         }
     }

@@ -14,6 +14,7 @@
 
 mod config;
 mod dash;
+mod encryption;
 mod era;
 mod gathering;
 mod names;
@@ -25,9 +26,11 @@ mod segment;
 #[cfg(test)]
 mod tests;
 mod track;
+mod ts;
 
 pub use config::Config;
 pub use dash::ManifestRequest;
+pub use encryption::Encryption;
 pub use names::{NoRendition, RenditionId};
 pub use packager::{Cursor, File, Lookup, Packager};
 pub use playlist::PlaylistRequest;

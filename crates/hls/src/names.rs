@@ -78,6 +78,16 @@ pub(crate) fn part(id: &str, rendition: RenditionId, sequence: u64, part: usize)
     format!("{id}-{rendition}-{sequence}-{part}.m4s")
 }
 
+/// The name of a segment of the transport stream.
+pub(crate) fn transport(id: &str, sequence: u64) -> String {
+    format!("{id}-ts-{sequence}.ts")
+}
+
+/// The name of key `number` of a playlist.
+pub(crate) fn key(id: &str, scope: &str, number: u64) -> String {
+    format!("{id}-{scope}-{number}.key")
+}
+
 /// What the name of a file means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileName {
@@ -87,23 +97,35 @@ pub(crate) enum FileName {
     Segment { rendition: RenditionId, sequence: u64 },
     /// A part of a segment.
     Part { rendition: RenditionId, sequence: u64, part: usize },
+    /// A segment of the transport stream.
+    Transport { sequence: u64 },
+    /// A key of a rendition, or of the transport stream if there is none.
+    Key { rendition: Option<RenditionId>, number: u64 },
 }
 
 impl FileName {
-    /// Reads what [`init`], [`segment`] and [`part`] write; any other spelling is nothing.
+    /// Reads what [`init`], [`segment`], [`part`], [`transport`] and [`key`] write; any other spelling is nothing.
     pub(crate) fn parse(id: &str, name: &str) -> Option<Self> {
         let rest = name.strip_prefix(id)?.strip_prefix('-')?;
         let (stem, extension) = rest.rsplit_once('.')?;
         let mut fields = stem.split('-');
-        let rendition = fields.next()?.parse().ok()?;
+        let rendition = match fields.next()? {
+            "ts" => None,
+            rendition => Some(rendition.parse().ok()?),
+        };
         let sequence = number(fields.next()?)?;
         let part = fields.next().map(number);
-        match (extension, part, fields.next()) {
-            ("mp4", None, None) => Some(Self::Init { rendition, era: sequence }),
-            ("m4s", None, None) => Some(Self::Segment { rendition, sequence }),
-            ("m4s", Some(part), None) => {
+        if fields.next().is_some() {
+            return None;
+        }
+        match (extension, rendition, part) {
+            ("mp4", Some(rendition), None) => Some(Self::Init { rendition, era: sequence }),
+            ("m4s", Some(rendition), None) => Some(Self::Segment { rendition, sequence }),
+            ("m4s", Some(rendition), Some(part)) => {
                 Some(Self::Part { rendition, sequence, part: usize::try_from(part?).ok()? })
             }
+            ("ts", None, None) => Some(Self::Transport { sequence }),
+            ("key", rendition, None) => Some(Self::Key { rendition, number: sequence }),
             _ => None,
         }
     }
@@ -127,10 +149,13 @@ mod tests {
             (init("x-1", v0, 7), "x-1-v0-7.mp4", FileName::Init { rendition: v0, era: 7 }),
             (segment("x-1", a12, 70), "x-1-a12-70.m4s", FileName::Segment { rendition: a12, sequence: 70 }),
             (part("x", v0, 8, 0), "x-v0-8-0.m4s", FileName::Part { rendition: v0, sequence: 8, part: 0 }),
+            (transport("x", 8), "x-ts-8.ts", FileName::Transport { sequence: 8 }),
+            (key("x", "v0", 8), "x-v0-8.key", FileName::Key { rendition: Some(v0), number: 8 }),
+            (key("x", "ts", 8), "x-ts-8.key", FileName::Key { rendition: None, number: 8 }),
         ];
         for (written, name, meaning) in cases {
             assert_eq!(written, name);
-            let id = &name[..name.find("-v").or(name.find("-a")).expect("a rendition")];
+            let id = &name[..name.find("-v").or(name.find("-a")).or(name.find("-ts")).expect("a rendition")];
             assert_eq!(FileName::parse(id, name), Some(meaning));
         }
         for wrong in
@@ -138,7 +163,17 @@ mod tests {
         {
             assert_eq!(FileName::parse("x", wrong), None, "{wrong}");
         }
-        for wrong in ["y-v0-8.m4s", "x-v0-8-1.mp4", "x-v0.m4s", "x-v0-8", "x-v256-8.m4s", "x-v0-8.ts", ""] {
+        for wrong in [
+            "y-v0-8.m4s",
+            "x-v0-8-1.mp4",
+            "x-v0.m4s",
+            "x-v0-8",
+            "x-v256-8.m4s",
+            "x-v0-8.ts",
+            "x-ts-8.m4s",
+            "x-ts-8-1.key",
+            "",
+        ] {
             assert_eq!(FileName::parse("x", wrong), None, "{wrong}");
         }
     }

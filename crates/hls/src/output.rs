@@ -205,6 +205,11 @@ impl Output {
         self.renditions.iter().map(Rendition::next).min().unwrap_or(self.next)
     }
 
+    /// Number of the first segment that playlists list.
+    pub(crate) fn first_listed(&self) -> u64 {
+        self.window.first_listed
+    }
+
     /// Number of the first segment that can still be fetched.
     pub(crate) fn first_kept(&self) -> u64 {
         self.window.first_kept

@@ -12,8 +12,9 @@ use crate::era::{Era, Taken};
 use crate::gathering::{Gathered, Gathering, Tracks};
 use crate::names::FileName;
 use crate::output::Output;
+use crate::ts::Transport;
 use crate::{
-    Config, ManifestRequest, PlaylistRequest, Progress, Rendition, RenditionId, Segment, dash, playlist,
+    Config, ManifestRequest, PlaylistRequest, Progress, Rendition, RenditionId, Segment, dash, playlist, ts,
 };
 
 /// Makes the HLS form of one stream.
@@ -24,6 +25,8 @@ pub struct Packager {
     tracks: Tracks,
     phase: Phase,
     output: Output,
+    /// The same as MPEG-TS, once somebody has asked for it.
+    transport: Option<Transport>,
 }
 
 /// What frames are for at the moment.
@@ -55,6 +58,12 @@ pub enum Lookup {
     Unknown,
 }
 
+impl Lookup {
+    fn found(mime: &'static str, bytes: Bytes) -> Self {
+        Self::Found(File { mime, chunks: vec![bytes] })
+    }
+}
+
 /// How far somebody has come who wants every finished segment once.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
@@ -63,11 +72,15 @@ pub struct Cursor {
 
 impl Packager {
     /// A packager that waits for its first frame.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        if config.encryption.is_some() {
+            config.part_duration = Duration::ZERO;
+        }
         Self {
             tracks: Tracks::default(),
             phase: Phase::Gathering(Gathering::new(false)),
             output: Output::new(config),
+            transport: None,
         }
     }
 
@@ -92,6 +105,7 @@ impl Packager {
             FrameKind::SideConfig => {}
             FrameKind::Key | FrameKind::Delta | FrameKind::Disposable => self.push_media(frame, arrived),
         }
+        self.follow();
     }
 
     /// Something is missing before the next frame, or its timestamp has nothing to do with the last: a new era begins at
@@ -102,6 +116,7 @@ impl Packager {
             Phase::Running(_) => true,
         };
         self.end_era(is_complete);
+        self.follow();
     }
 
     /// The publication has ended: everything is closed, playlists say so (`EXT-X-ENDLIST`).
@@ -114,6 +129,7 @@ impl Packager {
         self.tracks.clear();
         self.output.has_ended = true;
         self.output.version += 1;
+        self.follow();
     }
 
     /// Whether playlists can be handed out: each rendition has a finished segment.
@@ -154,8 +170,20 @@ impl Packager {
         playlist::media(&self.output, self.rendition(rendition)?, request)
     }
 
-    /// The MPEG-DASH manifest; `None` before it is playable.
+    /// The playlist of the same media as MPEG-TS, with pictures and sound in one file; `None` before it is playable, or if one
+    /// of the codecs has no place there. Segments are made from the first call on.
+    pub fn transport_playlist(&mut self, query: &str) -> Option<String> {
+        self.output.target_duration?;
+        self.transport.get_or_insert_default();
+        self.follow();
+        ts::playlist(&self.output, self.transport.as_ref()?, query)
+    }
+
+    /// The MPEG-DASH manifest; `None` before it is playable, or if segments are encrypted.
     pub fn manifest(&self, request: &ManifestRequest<'_>) -> Option<String> {
+        if self.config().encryption.is_some() {
+            return None;
+        }
         let longest = Duration::from_secs(self.output.target_duration?);
         Some(dash::manifest(&dash::Presentation::of(&self.output, longest)?, request))
     }
@@ -163,20 +191,30 @@ impl Packager {
     /// The file of a name.
     pub fn file(&self, name: &str) -> Lookup {
         let Some(name) = FileName::parse(&self.output.config.id, name) else { return Lookup::Unknown };
+        let encryption = self.config().encryption.as_ref();
         let found = match name {
             FileName::Init { rendition, era } => self.rendition(rendition).and_then(|rendition| {
                 rendition.init_of(era).map(|init| (init.rendition, vec![init.data.clone()]))
             }),
             FileName::Segment { rendition, sequence } => self.rendition(rendition).and_then(|rendition| {
                 let segment = rendition.segment(sequence).filter(|segment| !segment.is_gap())?;
-                Some((rendition.id(), segment.parts.iter().map(|part| part.data.clone()).collect()))
+                Some((rendition.id(), segment.file(encryption)))
             }),
+            FileName::Part { .. } if encryption.is_some() => None,
             FileName::Part { rendition, sequence, part } => {
                 let Some(rendition) = self.rendition(rendition) else { return Lookup::Unknown };
                 if rendition.announces(sequence, part) {
                     return Lookup::Announced(rendition.id());
                 }
                 rendition.part(sequence, part).map(|part| (rendition.id(), vec![part.data.clone()]))
+            }
+            FileName::Transport { sequence } => {
+                let file = self.transport.as_ref().and_then(|transport| transport.file(sequence, encryption));
+                return file.map_or(Lookup::Unknown, |file| Lookup::found("video/mp2t", file));
+            }
+            FileName::Key { rendition, number } => {
+                let key = self.key(rendition, number);
+                return key.map_or(Lookup::Unknown, |key| Lookup::found("application/octet-stream", key));
             }
         };
         found.map_or(Lookup::Unknown, |(rendition, chunks)| {
@@ -211,6 +249,24 @@ impl Packager {
         }
         cursor.next = next + 1;
         self.output.renditions.iter().filter_map(|rendition| rendition.segment(next).cloned()).collect()
+    }
+
+    /// A key of a playlist, if it may be needed for one of its segments.
+    fn key(&self, rendition: Option<RenditionId>, number: u64) -> Option<Bytes> {
+        let encryption = self.config().encryption.as_ref()?;
+        let (scope, next) = match rendition {
+            Some(rendition) => (rendition.to_string(), self.rendition(rendition)?.next()),
+            None => (self.transport.as_ref().map(|_| ts::SCOPE.to_owned())?, self.output.finished()),
+        };
+        let [first, next] = [self.output.first_kept(), next].map(|sequence| encryption.key_number(sequence));
+        (first..=next).contains(&number).then(|| Bytes::copy_from_slice(&encryption.key(&scope, number)))
+    }
+
+    /// What was finished becomes a transport stream, if somebody wants one.
+    fn follow(&mut self) {
+        if let Some(transport) = &mut self.transport {
+            transport.follow(&self.output);
+        }
     }
 
     /// A configuration: news, or what everybody knows.

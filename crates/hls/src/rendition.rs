@@ -1,7 +1,7 @@
 //! One track as the world sees it: from samples to parts, segments and their window.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -253,6 +253,7 @@ impl Rendition {
             independent: done.independent,
             parts: done.parts,
             frames: done.frames,
+            sealed: OnceLock::new(),
             init: done.init,
         });
         self.segments.back().cloned()
@@ -277,6 +278,7 @@ impl Rendition {
             independent: true,
             parts: Vec::new(),
             frames: 0,
+            sealed: OnceLock::new(),
         };
         self.push(gap);
     }

@@ -1,12 +1,12 @@
 //! What comes out: init segments, segments and their parts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flumen_media::mp4::write::TrackFormat;
 
-use crate::RenditionId;
+use crate::{Encryption, RenditionId};
 
 /// The init segment of a rendition in one era. An era is a span without discontinuity.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct Segment {
     pub parts: Vec<Part>,
     /// How many frames it has.
     pub frames: u32,
+    /// Its file as it was encrypted for the first who asked.
+    pub(crate) sealed: OnceLock<Bytes>,
 }
 
 /// A part of a segment: one CMAF chunk, `moof` and `mdat`.
@@ -80,6 +82,19 @@ impl Segment {
     /// Bytes of its file.
     pub fn size(&self) -> usize {
         self.parts.iter().map(|part| part.data.len()).sum()
+    }
+
+    /// Its file.
+    pub(crate) fn file(&self, encryption: Option<&Encryption>) -> Vec<Bytes> {
+        let plain = self.parts.iter().map(|part| &part.data);
+        match encryption {
+            None => plain.cloned().collect(),
+            Some(encryption) => {
+                let scope = self.init.rendition.to_string();
+                let seal = || encryption.seal(&scope, self.sequence, plain);
+                vec![self.sealed.get_or_init(seal).clone()]
+            }
+        }
     }
 
     /// What it costs to keep it, in bytes: its media and what is known of it.

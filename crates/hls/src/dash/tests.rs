@@ -1,6 +1,6 @@
 //! Manifests as text, as another implementation reads them, and as they change while a stream goes on.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use dash_mpd_core::{MPD, parse};
@@ -63,6 +63,7 @@ fn segments(init: &Arc<Init>, discontinuity: u64, first: u64, durations: &[i64])
             independent: true,
             parts: if *millis < 0 { Vec::new() } else { vec![part] },
             frames: (duration * 25 / u64::from(timescale)) as u32,
+            sealed: OnceLock::new(),
         }
     };
     (first..).zip(durations).map(segment).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::PlaylistRequest;
-use super::text::{Seconds, Uri, Utc};
+use super::text::{KeyUri, Seconds, Uri, Utc};
 use crate::output::Output;
 use crate::rendition::Open;
 use crate::{Init, Part, Rendition, Segment, names};
@@ -48,6 +48,8 @@ struct Writer<'a> {
 struct Said<'a> {
     discontinuity: u64,
     init: Option<&'a Arc<Init>>,
+    /// The number of the key.
+    key: Option<u64>,
 }
 
 impl Writer<'_> {
@@ -58,7 +60,7 @@ impl Writer<'_> {
         let discontinuity =
             discontinuity.or(open.map(|open| open.discontinuity)).unwrap_or(self.output.discontinuities());
         self.write_head(out, first.map_or(self.rendition.next(), |segment| segment.sequence), discontinuity)?;
-        let mut said = Said { discontinuity, init: None };
+        let mut said = Said { discontinuity, init: None, key: None };
         let skipped = if self.request.skip { self.skippable() } else { 0 };
         if skipped > 0 {
             writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
@@ -111,6 +113,7 @@ impl Writer<'_> {
         said: &mut Said<'s>,
     ) -> fmt::Result {
         self.write_context(out, segment.discontinuity, &segment.init, said)?;
+        self.write_key(out, segment.sequence, said)?;
         writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", Utc(segment.program_date_time))?;
         let timescale = segment.init.format.timescale();
         if with_parts {
@@ -151,10 +154,25 @@ impl Writer<'_> {
             said.discontinuity = discontinuity;
         }
         if said.init.is_none_or(|last| !Arc::ptr_eq(last, init)) {
+            if said.key.take().is_some() {
+                // A key would hold for init segments that follow it, and they are plain.
+                writeln!(out, "#EXT-X-KEY:METHOD=NONE")?;
+            }
             writeln!(out, "#EXT-X-MAP:URI=\"{}\"", Uri(&init.name, self.request.query))?;
             said.init = Some(init);
         }
         Ok(())
+    }
+
+    /// The key of a segment, if it is another than before.
+    fn write_key(&self, out: &mut String, sequence: u64, said: &mut Said<'_>) -> fmt::Result {
+        let Some(encryption) = &self.output.config.encryption else { return Ok(()) };
+        let number = encryption.key_number(sequence);
+        if said.key.replace(number) == Some(number) {
+            return Ok(());
+        }
+        let name = names::key(&self.output.config.id, &self.rendition.id().to_string(), number);
+        writeln!(out, "{}", KeyUri(Uri(name, self.request.query)))
     }
 
     fn write_part(

@@ -6,7 +6,7 @@ mod text;
 
 pub(crate) use media::media;
 pub(crate) use multivariant::{codec, frame_rate, multivariant};
-pub(crate) use text::Utc;
+pub(crate) use text::{KeyUri, Seconds, Uri, Utc};
 
 /// What a request for a media playlist asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

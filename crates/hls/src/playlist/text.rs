@@ -8,11 +8,11 @@ const UNITS: u128 = 100_000;
 
 /// Decimal seconds of five digits: `2.00200`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Seconds(u128);
+pub(crate) struct Seconds(u128);
 
 impl Seconds {
     /// Ticks, rounded to nearest.
-    pub(super) fn nearest(ticks: u64, timescale: u32) -> Self {
+    pub(crate) fn nearest(ticks: u64, timescale: u32) -> Self {
         let timescale = u128::from(timescale.max(1));
         Self((u128::from(ticks) * UNITS + timescale / 2) / timescale)
     }
@@ -69,7 +69,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 }
 
 /// An address with the query behind it, in quotes.
-pub(super) struct Uri<'a, T>(pub(super) T, pub(super) &'a str);
+pub(crate) struct Uri<'a, T>(pub(crate) T, pub(crate) &'a str);
 
 impl<T: Display> Display for Uri<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,6 +85,15 @@ impl<T: Display> Display for Uri<'_, T> {
             }
         }
         Ok(())
+    }
+}
+
+/// The key of the segments that follow (HLS §4.4.4.4). Their initialization vectors are their numbers.
+pub(crate) struct KeyUri<T>(pub(crate) T);
+
+impl<T: Display> Display for KeyUri<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#EXT-X-KEY:METHOD=AES-128,URI=\"{}\"", self.0)
     }
 }
 

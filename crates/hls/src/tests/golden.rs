@@ -23,7 +23,7 @@ pub(crate) fn rendition(track: TrackId) -> RenditionId {
     RenditionId::new(track).expect("audio or video")
 }
 
-fn compare(name: &str, text: &str) {
+pub(crate) fn compare(name: &str, text: &str) {
     let path = format!("{}/testdata/playlists/{name}.m3u8", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, text).expect("a writable file");

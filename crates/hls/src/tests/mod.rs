@@ -3,5 +3,5 @@
 mod golden;
 mod source;
 
-pub(crate) use golden::{noon, push_all};
-pub(crate) use source::{TrackPlan, aac_44k, publish};
+pub(crate) use golden::{compare, noon, push_all, rendition};
+pub(crate) use source::{TrackPlan, aac_44k, load, publish};
