@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flumen_media::mp4::write::TrackFormat;
-use flumen_media::{Frame, FrameKind, TimeDelta, Timestamp, TrackId};
+use flumen_media::{Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
 use crate::RenditionId;
 use crate::output::{Beginning, Output};
@@ -110,8 +110,19 @@ impl Era {
         Taken::Yes
     }
 
+    /// Takes a frame of a track that is not part of the era: it has to end for the track's sake. Sound gives way to pictures
+    /// at once; for everything else the next key frame is early enough.
+    pub(crate) fn push_foreign(&mut self, frame: &Frame) -> Taken {
+        if frame.kind != FrameKind::Key || !self.is_near(frame.dts) {
+            return Taken::Yes;
+        }
+        self.wants_end = true;
+        let has_pictures = self.tracks.first().is_some_and(|primary| primary.id().is_video());
+        if frame.track.kind == MediaKind::Video && !has_pictures { Taken::No } else { Taken::Yes }
+    }
+
     /// Whether a timestamp has to do with those of the era.
-    pub(crate) fn is_near(&self, at: Timestamp) -> bool {
+    fn is_near(&self, at: Timestamp) -> bool {
         (at - self.now).abs() <= delta(FAR) + delta(FAR)
     }
 

@@ -314,16 +314,14 @@ impl Packager {
         let mut frames = VecDeque::from([(frame, arrived)]);
         while let Some((frame, arrived)) = frames.pop_front() {
             if let Phase::Running(era) = &mut self.phase {
-                if !era.has(frame.track) {
-                    if era.is_near(frame.dts)
-                        && frame.kind == FrameKind::Key
-                        && self.tracks.is_writable(frame.track)
-                    {
-                        era.end_soon(frame.track);
-                    }
-                    continue;
-                }
-                if era.push(&frame, &mut self.output) == Taken::Yes {
+                let taken = if era.has(frame.track) {
+                    era.push(&frame, &mut self.output)
+                } else if self.tracks.is_writable(frame.track) {
+                    era.push_foreign(&frame)
+                } else {
+                    Taken::Yes
+                };
+                if taken == Taken::Yes {
                     continue;
                 }
                 self.end_era(true);

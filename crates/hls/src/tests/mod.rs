@@ -1,7 +1,11 @@
 //! The packager as a whole: publishers made of numbers, and what comes out.
 
+mod checker;
+mod eras;
 mod golden;
+mod listing;
 mod source;
+mod timing;
 
 pub(crate) use golden::{compare, noon, push_all, rendition};
 pub(crate) use source::{TrackPlan, aac_44k, load, publish};
