@@ -17,6 +17,8 @@ mod gate;
 mod hls;
 pub mod http;
 mod http_flv;
+mod http_mp4;
+mod http_viewer;
 pub mod log;
 mod metrics;
 mod pages;

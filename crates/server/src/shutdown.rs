@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::info;
 
 /// The exit status after a second signal.
@@ -49,6 +50,11 @@ impl Shutdown {
         F::Output: Send + 'static,
     {
         self.tasks.spawn(task)
+    }
+
+    /// Makes [`Self::finish`] wait until this is dropped, as for a task: for what was begun elsewhere.
+    pub fn hold(&self) -> TaskTrackerToken {
+        self.tasks.token()
     }
 
     /// Asks everybody to finish and waits for them, at most for `grace`. Returns how many tasks did not make it.

@@ -62,6 +62,8 @@ pub enum Protocol {
     Rtmp,
     /// FLV over HTTP or a WebSocket.
     Flv,
+    /// Fragmented MP4 over HTTP.
+    Mp4,
     /// HLS or DASH, whose players ask for each file.
     Hls,
     /// Publishing over WebRTC.
@@ -76,6 +78,7 @@ impl Protocol {
         match self {
             Self::Rtmp => "rtmp",
             Self::Flv => "flv",
+            Self::Mp4 => "mp4",
             Self::Hls => "hls",
             Self::Whip => "whip",
             Self::Whep => "whep",

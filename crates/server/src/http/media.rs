@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use super::Problem;
 use super::observe::Route;
 use crate::app::App;
-use crate::{hls, http_flv, pages};
+use crate::{hls, http_flv, http_mp4, pages};
 
 /// What a path asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ enum Asked<'a> {
         /// What stands behind it.
         name: &'a str,
     },
+    /// The stream as fragmented MP4; the key as it stands there.
+    Mp4(&'a str),
     /// The page that plays the stream; the key as it stands there.
     Page(&'a str),
 }
@@ -37,7 +39,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
     let Some(asked) = parse(&path) else {
         return nothing(&request, Problem::not_found("there is nothing at this address"));
     };
-    let (Asked::Flv(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
+    let (Asked::Flv(key) | Asked::Mp4(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
     let key: StreamKey = match key.parse() {
         Ok(key) => key,
         Err(error) => return nothing(&request, no_key(error)),
@@ -48,6 +50,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
     }
     Ok(match asked {
         Asked::Flv(_) => Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await),
+        Asked::Mp4(_) => Route("/{app}/{name}.mp4").label(http_mp4::play(&app, &key, request).await),
         Asked::Hls { name, .. } => {
             hls_route(name).label(hls::routes::answer(&app, &key, name, request).await)
         }
@@ -84,9 +87,13 @@ fn parse(path: &str) -> Option<Asked<'_>> {
     let path = path.strip_prefix('/')?;
     let asked = match path.rsplit_once('/')? {
         (key, name) if hls::is_ours(name) => Asked::Hls { key, name },
-        _ => path.strip_suffix(".flv").map_or(Asked::Page(path), Asked::Flv),
+        _ => match path.rsplit_once('.') {
+            Some((key, "flv")) => Asked::Flv(key),
+            Some((key, "mp4")) => Asked::Mp4(key),
+            _ => Asked::Page(path),
+        },
     };
-    let (Asked::Flv(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
+    let (Asked::Flv(key) | Asked::Mp4(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
     // Neither is a file in the root a stream, nor anything of the server's own.
     key.contains('/').then_some(asked)
 }
@@ -106,7 +113,9 @@ mod tests {
             ("/live/show.v2/v0.m3u8", hls("live/show.v2", "v0.m3u8")),
             ("/a/b/c.m3u8/s-v0-7-1.m4s", hls("a/b/c.m3u8", "s-v0-7-1.m4s")),
             ("/live/show/s-a1-7.mp4", hls("live/show", "s-a1-7.mp4")),
+            ("/live/show.mp4", Some(Asked::Mp4("live/show"))),
             ("/live/show", Some(Asked::Page("live/show"))),
+            ("/live/show.v2", Some(Asked::Page("live/show.v2"))),
             ("/a/b/c", Some(Asked::Page("a/b/c"))),
             ("/live/show.flv/", Some(Asked::Page("live/show.flv/"))),
             ("/live/index.m3u8", None),

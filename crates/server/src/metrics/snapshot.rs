@@ -113,7 +113,7 @@ impl Page<'_> {
         self.gauges("streams", "Streams that somebody publishes or waits for", states)?;
         // With zeros where nobody is: a gauge that vanishes looks like one that got stuck.
         let mut publishers = BTreeMap::from(["demo", "relay", "rtmp"].map(|protocol| (protocol, 0u64)));
-        let mut viewers = BTreeMap::from(["flv", "hls", "rtmp"].map(|protocol| (protocol, 0u64)));
+        let mut viewers = BTreeMap::from(["flv", "hls", "mp4", "rtmp"].map(|protocol| (protocol, 0u64)));
         let mut readers = BTreeMap::from([(hls::READER, 0u64), ("record", 0), (relay::PUSH, 0)]);
         for stream in streams {
             if let Some(on_air) = stream.on_air.as_ref().filter(|_| stream.state == StreamState::Live) {

@@ -10,6 +10,7 @@ mod demo;
 mod hostile;
 mod http;
 mod http_flv;
+mod http_mp4;
 mod limits;
 mod logins;
 mod metrics;

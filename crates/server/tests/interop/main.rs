@@ -8,6 +8,7 @@ mod ffmpeg;
 mod gstreamer;
 mod harness;
 mod http_flv;
+mod http_mp4;
 mod late_join;
 mod metrics;
 mod multitrack;
