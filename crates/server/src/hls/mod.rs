@@ -162,6 +162,7 @@ fn packager_config(settings: &config::Hls) -> Config {
         window: settings.window as usize,
         dvr_window: settings.dvr_window,
         first_sequence: (now.as_millis() / step.as_millis()) as u64,
+        encryption: None,
         max_bytes: MAX_BYTES,
     }
 }
