@@ -158,8 +158,9 @@ pub struct Hls {
     #[schemars(extend("x-live" = true))]
     pub part_duration: Duration,
     /// How many segments a playlist has: from 3 to 1000. A change holds for streams that are packaged from then on.
+    #[serde(with = "AsText::<NonZeroU32>")]
     #[schemars(extend("x-live" = true))]
-    pub window: u32,
+    pub window: NonZeroU32,
     /// How far viewers can go back, if that is farther than `hls.window`; kept in memory. A duration, or `off`. A change holds for streams that are packaged from then on.
     #[serde(with = "AsText::<Option<Duration>>")]
     #[schemars(extend("x-live" = true))]
@@ -337,7 +338,7 @@ impl Default for Hls {
             always: false,
             segment_duration: Duration::from_secs(2),
             part_duration: Duration::from_millis(200),
-            window: 10,
+            window: const { NonZeroU32::new(10).unwrap() },
             dvr_window: None,
             wait: Duration::from_secs(10),
             close_after: Duration::from_secs(60),

@@ -165,6 +165,31 @@ impl Textual for ByteSize {
     }
 }
 
+/// A number of things.
+impl Textual for NonZeroU32 {
+    const EXPECTED: &'static str = "a whole number from 1 to 4294967295";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn to_text(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        u32::try_from(number).ok().and_then(Self::new)
+    }
+
+    fn to_number(&self) -> Option<u64> {
+        Some(u64::from(self.get()))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+    }
+}
+
 /// A limit on a number of things; none is written `off`.
 impl Textual for Option<NonZeroU32> {
     const EXPECTED: &'static str = "a whole number from 1 to 4294967295, or `off` for no limit";

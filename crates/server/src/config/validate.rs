@@ -141,7 +141,7 @@ impl Settings {
                 "`hls.part-duration` must be from 50ms to `hls.segment-duration`, or 0s for plain HLS";
             mistakes.push(("hls.part-duration", message.to_owned()));
         }
-        if !(3..=1000).contains(&hls.window) {
+        if !(3..=1000).contains(&hls.window.get()) {
             mistakes.push(("hls.window", "`hls.window` must be from 3 to 1000 segments".to_owned()));
         }
     }

@@ -159,11 +159,12 @@ fn packager_config(settings: &config::Hls) -> Config {
         id: format!("{:08x}", getrandom::u32().unwrap_or(now.subsec_nanos())),
         segment_duration: settings.segment_duration,
         part_duration: settings.part_duration,
-        window: settings.window as usize,
+        window: settings.window.get() as usize,
         dvr_window: settings.dvr_window,
         first_sequence: (now.as_millis() / step.as_millis()) as u64,
         encryption: None,
         max_bytes: MAX_BYTES,
+        ..Config::default()
     }
 }
 

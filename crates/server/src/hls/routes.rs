@@ -157,11 +157,11 @@ impl<'a> Asking<'a> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let shown = Shown::http(request.uri.query(), Some(text(header::AUTHORIZATION)));
         let name = excerpt(text(header::USER_AGENT));
-        let mut marks = vec![Mark::Connection(remote)];
         // Who begins to play is somebody new, however like others it looks.
-        if wanted != Asked::Multivariant {
-            marks.push(looks(remote, name, asked, &shown));
-        }
+        let marks = match wanted {
+            Asked::Multivariant => Vec::new(),
+            _ => vec![Mark::Connection(remote), looks(remote, name, asked, &shown)],
+        };
         let id = shown.param(SESSION).and_then(SessionId::parse);
         let (settings, is_open) = (app.settings(), app.auth.lets_everybody(Action::Play));
         Self { app, settings, asked, headers, remote, name, shown, is_open, id, marks }

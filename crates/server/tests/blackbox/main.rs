@@ -7,6 +7,7 @@ mod auth;
 mod bench;
 mod command_line;
 mod demo;
+mod hls;
 mod hostile;
 mod http;
 mod http_flv;
