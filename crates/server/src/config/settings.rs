@@ -165,6 +165,9 @@ pub struct Hls {
     #[serde(with = "AsText::<Option<Duration>>")]
     #[schemars(extend("x-live" = true))]
     pub dvr_window: Option<Duration>,
+    /// Whether segments are encrypted with AES-128, against caches and whoever reads along; who may play gets the keys. Then there are no parts and no DASH. A change holds for streams that are packaged from then on.
+    #[schemars(extend("x-live" = true))]
+    pub encryption: bool,
     /// How long the first request for a stream waits until there is something to play. A duration.
     #[serde(with = "AsText::<Duration>")]
     #[schemars(extend("x-live" = true))]
@@ -340,6 +343,7 @@ impl Default for Hls {
             part_duration: Duration::from_millis(200),
             window: const { NonZeroU32::new(10).unwrap() },
             dvr_window: None,
+            encryption: false,
             wait: Duration::from_secs(10),
             close_after: Duration::from_secs(60),
         }

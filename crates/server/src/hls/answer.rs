@@ -17,9 +17,6 @@ use hyper::body::{Frame, SizeHint};
 use super::output::Text;
 use super::range::{Wanted, wanted};
 
-/// The type of an HLS playlist (RFC 8216, section 10).
-pub(super) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-
 /// Who may keep an answer, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caching {

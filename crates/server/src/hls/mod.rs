@@ -23,11 +23,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use flumen_hls::{Config, Packager};
+use flumen_hls::{Config, Encryption, Packager};
 use flumen_hub::{StreamEvent, StreamKey};
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error, info_span};
 
 use self::from_hub::Feed;
 use self::output::Output;
@@ -44,6 +44,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a viewer may be silent beside three segments before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How many segments have the same key: players fetch one every twenty seconds, of segments of 2 s.
+const SEGMENTS_PER_KEY: u32 = 10;
 
 /// Media that one stream may keep, in bytes.
 const MAX_BYTES: usize = 512 << 20;
@@ -114,12 +117,15 @@ impl Drop for Waiting<'_> {
 }
 
 /// The stream as HLS; begins to package it if nobody has asked before.
-fn open(app: &Arc<App>, key: &StreamKey) -> Arc<Output> {
+///
+/// # Errors
+/// If the system gives no random bytes for names and keys.
+fn open(app: &Arc<App>, key: &StreamKey) -> Result<Arc<Output>, getrandom::Error> {
     let mut outputs = app.hls.outputs.lock();
     if let Some(output) = outputs.get(key) {
-        return output.clone();
+        return Ok(output.clone());
     }
-    let output = Arc::new(Output::new(key.clone(), Packager::new(packager_config(&app.settings().hls))));
+    let output = Arc::new(Output::new(key.clone(), Packager::new(packager_config(&app.settings().hls)?)));
     outputs.insert(key.clone(), output.clone());
     let goodbye = Goodbye { app: app.clone(), output: output.clone() };
     let feed = Feed::new(app.clone(), output.clone());
@@ -131,7 +137,7 @@ fn open(app: &Arc<App>, key: &StreamKey) -> Arc<Output> {
         }
         .instrument(span),
     );
-    output
+    Ok(output)
 }
 
 /// Takes an output away when its feed ends, however it does.
@@ -150,22 +156,25 @@ impl Drop for Goodbye {
     }
 }
 
-fn packager_config(settings: &config::Hls) -> Config {
+/// How a stream is packaged from now on.
+fn packager_config(settings: &config::Hls) -> Result<Config, getrandom::Error> {
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret)?;
+    let encryption = settings.encryption.then(|| Encryption::new(secret, SEGMENTS_PER_KEY));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // In steps that are no longer than a segment, so that numbers grow over restarts, whatever was counted before.
     let step = settings.segment_duration.min(Duration::from_secs(1)).max(Duration::from_millis(100));
-    Config {
+    Ok(Config {
         // Names must not come again, not even after the clock was set back.
-        id: format!("{:08x}", getrandom::u32().unwrap_or(now.subsec_nanos())),
+        id: format!("{:08x}", getrandom::u32()?),
         segment_duration: settings.segment_duration,
         part_duration: settings.part_duration,
         window: settings.window.get() as usize,
         dvr_window: settings.dvr_window,
         first_sequence: (now.as_millis() / step.as_millis()) as u64,
-        encryption: None,
+        encryption,
         max_bytes: MAX_BYTES,
-        ..Config::default()
-    }
+    })
 }
 
 /// Looks after viewers and, where the settings say so, packages what is published, until the hub is gone.
@@ -177,7 +186,7 @@ pub(crate) async fn run(app: Arc<App>) {
     loop {
         tokio::select! {
             event = streams.next() => match event {
-                Some(StreamEvent::Started { key, .. }) if is_always_on(&app.settings()) => drop(open(&app, &key)),
+                Some(StreamEvent::Started { key, .. }) if is_always_on(&app.settings()) => open_unasked(&app, &key),
                 Some(StreamEvent::Missed(_)) => open_all(&app),
                 Some(_) => {}
                 None => return,
@@ -193,10 +202,16 @@ fn is_always_on(settings: &Settings) -> bool {
     settings.hls.enabled && settings.hls.always
 }
 
+fn open_unasked(app: &Arc<App>, key: &StreamKey) {
+    if let Err(error) = open(app, key) {
+        error!(stream_key = %key, %error, "cannot be packaged as HLS");
+    }
+}
+
 fn open_all(app: &Arc<App>) {
     if is_always_on(&app.settings()) {
         for stream in app.hub.streams().iter().filter(|stream| stream.on_air.is_some()) {
-            open(app, &stream.key);
+            open_unasked(app, &stream.key);
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flumen_hls::{File, Lookup, Packager, PlaylistRequest, Progress, RenditionId};
+use flumen_hls::{File, Lookup, ManifestRequest, Packager, PlaylistRequest, Progress, RenditionId};
 use flumen_hub::StreamKey;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -28,6 +28,20 @@ pub(super) enum Playlist {
     Multivariant,
     /// The media playlist of a rendition, or what is new in it.
     Media { rendition: RenditionId, skip: bool },
+    /// The playlist of the same media as MPEG-TS.
+    Transport,
+    /// The MPEG-DASH manifest.
+    Manifest,
+}
+
+impl Playlist {
+    /// Its type (RFC 8216, section 10; DASH, annex C).
+    pub(super) fn mime(self) -> &'static str {
+        match self {
+            Self::Multivariant | Self::Media { .. } | Self::Transport => "application/vnd.apple.mpegurl",
+            Self::Manifest => "application/dash+xml",
+        }
+    }
 }
 
 /// How far a stream has come.
@@ -191,6 +205,10 @@ impl Output {
     /// The text of a playlist, with `query` behind every address in it; `None` if there is no such playlist now. What is the
     /// same for all viewers is made once, and what is not has only its query put in.
     pub(super) fn text(&self, playlist: Playlist, query: &str) -> Option<Arc<Text>> {
+        if playlist == Playlist::Manifest {
+            // It tells the time.
+            return self.make(playlist, query).map(Text::new);
+        }
         let has_query = !query.is_empty();
         let mut texts = self.texts.lock();
         // Lest a text of an older version be kept for a newer one, the version is read before the text is made.
@@ -214,9 +232,11 @@ impl Output {
     }
 
     fn make(&self, playlist: Playlist, query: &str) -> Option<String> {
-        let packager = self.packager.lock();
+        let mut packager = self.packager.lock();
         match playlist {
             Playlist::Multivariant => packager.multivariant(query),
+            Playlist::Transport => packager.transport_playlist(query),
+            Playlist::Manifest => packager.manifest(&ManifestRequest { now: SystemTime::now(), query }),
             Playlist::Media { rendition, skip } => {
                 packager.playlist(rendition, &PlaylistRequest { skip, query })
             }

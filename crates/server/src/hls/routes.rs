@@ -1,10 +1,10 @@
 //! Requests for playlists and files: who may have them, what they wait for, what they get.
 
-use std::hash::Hash;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -47,7 +47,11 @@ enum Asked<'a> {
     Multivariant,
     /// The media playlist of a rendition.
     Media(RenditionId),
-    /// An init segment, a segment or a part.
+    /// The playlist of the same media as MPEG-TS.
+    Transport,
+    /// The MPEG-DASH manifest.
+    Manifest,
+    /// An init segment, a segment, a part or a key.
     File(&'a str),
 }
 
@@ -56,28 +60,29 @@ impl<'a> Asked<'a> {
         let (stem, extension) = name.rsplit_once('.')?;
         match extension {
             "m3u8" if stem == "index" => Some(Self::Multivariant),
+            "m3u8" if stem == "ts" => Some(Self::Transport),
             "m3u8" => stem.parse().ok().map(Self::Media),
+            "mpd" if stem == "manifest" => Some(Self::Manifest),
             "m4s" => Some(Self::File(name)),
-            "mp4" => is_init(stem).then_some(Self::File(name)),
+            "mp4" | "ts" | "key" if is_numbered(stem) => Some(Self::File(name)),
             _ => None,
         }
     }
 }
 
-/// Whether `stem` may be the name of an init segment, and not of a stream: `….mp4` may be either.
-fn is_init(stem: &str) -> bool {
+/// Whether `stem` ends as the names of our files do, and so hardly as that of a stream: `….mp4` may be either.
+fn is_numbered(stem: &str) -> bool {
     let mut fields = stem.rsplitn(3, '-');
     let is_number = |field: &str| !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
-    fields.next().is_some_and(is_number)
-        && fields.next().is_some_and(|field| field.parse::<RenditionId>().is_ok())
-        && fields.next().is_some()
+    let is_scope = |field: &str| field == "ts" || field.parse::<RenditionId>().is_ok();
+    fields.next().is_some_and(is_number) && fields.next().is_some_and(is_scope) && fields.next().is_some()
 }
 
 /// Whether the last segment of a path is answered here: names that no stream has, because players would not find it there.
 pub(crate) fn is_ours(name: &str) -> bool {
     match name.rsplit_once('.') {
-        Some((_, "m3u8" | "m4s")) => true,
-        Some((stem, "mp4")) => is_init(stem),
+        Some((_, "m3u8" | "mpd" | "m4s")) => true,
+        Some((stem, "mp4" | "ts" | "key")) => is_numbered(stem),
         _ => false,
     }
 }
@@ -114,6 +119,8 @@ pub(crate) async fn answer(
     let answered = match wanted {
         Asked::Multivariant => asking.multivariant(&pass).await,
         Asked::Media(rendition) => asking.media(&pass, rendition).await,
+        Asked::Transport => asking.alone(&pass, Playlist::Transport).await,
+        Asked::Manifest => asking.alone(&pass, Playlist::Manifest).await,
         Asked::File(name) => asking.file(&pass, name).await,
     };
     if let (Err(_), Some(decision)) = (&answered, &pass.decision) {
@@ -135,6 +142,8 @@ struct Asking<'a> {
     shown: Shown,
     /// Whether everybody may play.
     is_open: bool,
+    /// Whether players ask for the same address as long as they play.
+    is_asked_again: bool,
     id: Option<SessionId>,
     /// What tells the viewer where no id does, the better ones first.
     marks: Vec<Mark>,
@@ -157,21 +166,24 @@ impl<'a> Asking<'a> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let shown = Shown::http(request.uri.query(), Some(text(header::AUTHORIZATION)));
         let name = excerpt(text(header::USER_AGENT));
+        let is_open = app.auth.lets_everybody(Action::Play);
         // Who begins to play is somebody new, however like others it looks.
         let marks = match wanted {
             Asked::Multivariant => Vec::new(),
-            _ => vec![Mark::Connection(remote), looks(remote, name, asked, &shown)],
+            // A connection proves nothing: behind a proxy many viewers share one.
+            _ if is_open => vec![Mark::Connection(remote), looks(app, remote, name, asked, &shown)],
+            _ => vec![looks(app, remote, name, asked, &shown)],
         };
         let id = shown.param(SESSION).and_then(SessionId::parse);
-        let (settings, is_open) = (app.settings(), app.auth.lets_everybody(Action::Play));
-        Self { app, settings, asked, headers, remote, name, shown, is_open, id, marks }
+        let settings = app.settings();
+        let is_asked_again = matches!(wanted, Asked::Transport | Asked::Manifest);
+        Self { app, settings, asked, headers, remote, name, shown, is_open, is_asked_again, id, marks }
     }
 
     /// Lets in whoever was let in before, or may come in now.
     async fn admit(&self) -> Result<Pass, Problem> {
         let sessions = &self.app.hls.sessions;
         let by_id = self.id.as_ref().and_then(|id| sessions.find(id, self.asked));
-        // A connection proves nothing: behind a proxy many viewers share one.
         let by_marks = || sessions.recall(&self.marks, self.asked).filter(|_| self.id.is_none());
         if let Some(session) = by_id.or_else(|| by_marks().filter(|_| self.is_open)) {
             return self.recognized(session, None);
@@ -186,7 +198,16 @@ impl<'a> Asking<'a> {
             remote: self.remote.ip(),
             protocol: Protocol::Hls,
         });
-        let decision = decision.await.inspect_err(|denied| info!(reason = %denied, "refused"))?;
+        let decision = match decision.await {
+            Ok(decision) => decision,
+            Err(denied) => {
+                // The address of a manifest stays as it was, with a token that may be over by now.
+                let before = by_marks().filter(|_| self.is_asked_again && self.shown.token().is_some());
+                let session =
+                    before.ok_or(denied).inspect_err(|denied| info!(reason = %denied, "refused"))?;
+                return self.recognized(session, None);
+            }
+        };
         match by_marks().filter(|session| *session.key() == decision.key) {
             Some(session) => self.recognized(session, Some(decision)),
             None => Ok(Pass { key: decision.key.clone(), session: None, decision: Some(decision) }),
@@ -228,7 +249,7 @@ impl<'a> Asking<'a> {
         };
         let output = match app.hls.find(key) {
             Some(output) => output,
-            None if app.hub.get(key).is_some() || pulls() => open(app, key),
+            None if app.hub.get(key).is_some() || pulls() => open(app, key).map_err(no_random)?,
             None => return Err(no_stream()),
         };
         output.asked();
@@ -296,7 +317,7 @@ impl<'a> Asking<'a> {
                 () = session.kicked() => return Err(kicked()),
             }
         }
-        let query = if self.is_open { String::new() } else { format!("{SESSION}={}", session.id().as_str()) };
+        let query = self.private_query(&session);
         let caching = match directives.sequence {
             _ if !self.is_open => Caching::Never,
             Some(_) => Caching::For(KEEPS_RELOAD * state.target),
@@ -304,10 +325,25 @@ impl<'a> Asking<'a> {
         };
         let response =
             self.text(&output, Playlist::Media { rendition, skip: directives.skip }, &query, caching)?;
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        session.sent(length.unwrap_or_default());
+        session.sent(length(&response));
         Ok(response)
+    }
+
+    /// A text that leads to files at once, and that players ask for again and again by its one address.
+    async fn alone(&self, pass: &Pass, playlist: Playlist) -> Result<Response, Problem> {
+        let output = self.output(&pass.key)?;
+        let session = self.session(pass)?;
+        self.enter(pass, &session)?;
+        let state = self.playable(&output).await?;
+        let caching = if self.is_open { half(state.target) } else { Caching::Never };
+        let response = self.text(&output, playlist, &self.private_query(&session), caching)?;
+        session.sent(length(&response));
+        Ok(response)
+    }
+
+    /// What follows a viewer into the addresses of files.
+    fn private_query(&self, session: &Session) -> String {
+        if self.is_open { String::new() } else { format!("{SESSION}={}", session.id().as_str()) }
     }
 
     /// Waits until a playlist has what a blocking reload wants (HLS §6.2.5.2).
@@ -367,7 +403,12 @@ impl<'a> Asking<'a> {
             }
         };
         let file = file.ok_or_else(no_file)?;
-        let caching = if self.is_open { Caching::Forever } else { Caching::PrivatelyForever };
+        let caching = match self.is_open {
+            // Caches are among those that media is encrypted against.
+            _ if name.ends_with(".key") => Caching::Never,
+            true => Caching::Forever,
+            false => Caching::PrivatelyForever,
+        };
         let (response, sent) = answer::file(file, name, caching, self.headers);
         if let Some(session) = &pass.session {
             session.sent(sent);
@@ -382,8 +423,10 @@ impl<'a> Asking<'a> {
         query: &str,
         caching: Caching,
     ) -> Result<Response, Problem> {
-        let text = output.text(playlist, query).ok_or_else(no_stream)?;
-        Ok(answer::text(&text, answer::PLAYLIST, caching, self.headers))
+        let text = output
+            .text(playlist, query)
+            .ok_or_else(|| Problem::not_found("the stream cannot be told like that"))?;
+        Ok(answer::text(&text, playlist.mime(), caching, self.headers))
     }
 
     /// Enters a viewer that goes on from the multivariant playlist.
@@ -447,13 +490,21 @@ fn number(shown: &Shown, name: &str) -> Result<Option<u64>, Problem> {
 }
 
 /// What a player shows with each request.
-fn looks(remote: SocketAddr, name: &str, asked: &impl Hash, shown: &Shown) -> Mark {
-    Mark::looks((remote.ip(), name, asked, shown.token(), shown.plain_login()))
+fn looks(app: &App, remote: SocketAddr, name: &str, asked: &StreamKey, shown: &Shown) -> Mark {
+    app.hls.sessions.looks((remote.ip(), name, asked, shown.token(), shown.plain_login()))
+}
+
+/// Bytes of the body of a response.
+fn length(response: &Response) -> u64 {
+    response.body().size_hint().exact().unwrap_or_default()
 }
 
 fn new_id() -> Result<SessionId, Problem> {
-    let no_random = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random bytes");
     SessionId::random().map_err(no_random)
+}
+
+fn no_random(_: getrandom::Error) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random bytes")
 }
 
 /// How long caches keep a playlist that goes on.
@@ -483,6 +534,8 @@ mod tests {
         assert_eq!(Asked::parse("index.m3u8"), Some(Asked::Multivariant));
         assert_eq!(Asked::parse("a12.m3u8"), Some(Asked::Media(rendition("a12"))));
         assert_eq!(Asked::parse("s-v0-7.m4s"), Some(Asked::File("s-v0-7.m4s")));
+        assert_eq!(Asked::parse("ts.m3u8"), Some(Asked::Transport));
+        assert_eq!(Asked::parse("manifest.mpd"), Some(Asked::Manifest));
         assert_eq!(Asked::parse("other.m3u8"), None);
         for (name, is) in [
             ("index.m3u8", true),
@@ -490,6 +543,9 @@ mod tests {
             ("other.m3u8", true),
             ("s-v0-17.m4s", true),
             ("01ab-a1-1790000000.mp4", true),
+            ("s-ts-17.ts", true),
+            ("s-ts-17.key", true),
+            ("show.ts", false),
             ("show.mp4", false),
             ("show-2026-11.mp4", false),
             ("show-v0-.mp4", false),

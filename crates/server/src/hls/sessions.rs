@@ -7,7 +7,7 @@
 //! Where it is not, the id lets its viewer in without asking again who that is.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -61,15 +61,6 @@ pub(super) enum Mark {
     Connection(SocketAddr),
     /// What a player shows with each request, hashed.
     Looks(u64),
-}
-
-impl Mark {
-    /// The mark of whoever shows `looks`.
-    pub(super) fn looks(looks: impl Hash) -> Self {
-        let mut hasher = DefaultHasher::new();
-        looks.hash(&mut hasher);
-        Self::Looks(hasher.finish())
-    }
 }
 
 /// One viewer.
@@ -161,7 +152,11 @@ impl Session {
 
 /// All viewers of HLS.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<Table>);
+pub(super) struct Sessions {
+    table: Mutex<Table>,
+    /// Hashes looks with a secret, so that nobody can make up looks that hash like another's.
+    hasher: RandomState,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -171,21 +166,26 @@ struct Table {
 }
 
 impl Sessions {
+    /// The mark of whoever shows `looks`.
+    pub(super) fn looks(&self, looks: impl Hash) -> Mark {
+        Mark::Looks(self.hasher.hash_one(looks))
+    }
+
     /// The session with this id, of a viewer who asked for `asked`.
     pub(super) fn find(&self, id: &SessionId, asked: &StreamKey) -> Option<Arc<Session>> {
-        self.0.lock().by_id.get(id).filter(|session| session.asked == *asked).cloned()
+        self.table.lock().by_id.get(id).filter(|session| session.asked == *asked).cloned()
     }
 
     /// The session that was last seen with one of `marks`, the better ones first, of a viewer who asked for `asked`.
     pub(super) fn recall(&self, marks: &[Mark], asked: &StreamKey) -> Option<Arc<Session>> {
-        let table = self.0.lock();
+        let table = self.table.lock();
         let mut known = marks.iter().filter_map(|mark| table.by_mark.get(mark)).map(|(session, _)| session);
         known.find(|session| session.asked == *asked).cloned()
     }
 
     /// The session `id`, new if there is none, of a viewer who asked for `asked` and gets `key`.
     pub(super) fn open(&self, id: SessionId, asked: &StreamKey, key: &StreamKey) -> Arc<Session> {
-        let mut table = self.0.lock();
+        let mut table = self.table.lock();
         let session = table.by_id.entry(id.clone()).or_insert_with(|| {
             Arc::new(Session {
                 id,
@@ -201,7 +201,7 @@ impl Sessions {
 
     /// Remembers that `session` was seen with `marks`.
     pub(super) fn remember(&self, marks: &[Mark], session: &Arc<Session>) {
-        let (mut table, now) = (self.0.lock(), Instant::now());
+        let (mut table, now) = (self.table.lock(), Instant::now());
         for mark in marks {
             table.by_mark.insert(*mark, (session.clone(), now));
         }
@@ -209,14 +209,14 @@ impl Sessions {
 
     /// Those who play `key`.
     pub(super) fn viewers(&self, key: &StreamKey) -> usize {
-        let table = self.0.lock();
+        let table = self.table.lock();
         table.by_id.values().filter(|session| session.key == *key && session.is_viewer()).count()
     }
 
     /// Those who play, by stream.
     pub(super) fn viewers_by_stream(&self) -> HashMap<StreamKey, usize> {
         let mut viewers = HashMap::new();
-        for session in self.0.lock().by_id.values().filter(|session| session.is_viewer()) {
+        for session in self.table.lock().by_id.values().filter(|session| session.is_viewer()) {
             *viewers.entry(session.key.clone()).or_default() += 1;
         }
         viewers
@@ -225,10 +225,10 @@ impl Sessions {
     /// Lets viewers go who have not asked for as long as `absence` says of their stream, and later forgets them.
     pub(super) fn look_after(&self, absence: impl Fn(&StreamKey) -> Duration) {
         // Told and dropped outside the lock: an entry that ends tells events.
-        let all: Vec<_> = self.0.lock().by_id.values().cloned().collect();
+        let all: Vec<_> = self.table.lock().by_id.values().cloned().collect();
         let over: Vec<_> =
             all.into_iter().filter(|session| !session.look_after(absence(&session.key))).collect();
-        let mut table = self.0.lock();
+        let mut table = self.table.lock();
         for session in over {
             table.by_id.remove(&session.id);
         }
@@ -239,7 +239,7 @@ impl Sessions {
     /// How many sessions and marks are kept.
     #[cfg(test)]
     fn kept(&self) -> (usize, usize) {
-        let table = self.0.lock();
+        let table = self.table.lock();
         (table.by_id.len(), table.by_mark.len())
     }
 }
@@ -321,14 +321,14 @@ mod tests {
             || sessions.open(SessionId::random().expect("random bytes"), &key("live/a"), &key("live/a"));
         let (first, second) = (open(), open());
         let at = |port| Mark::Connection(([127, 0, 0, 1], port).into());
-        let looks = Mark::looks("ffmpeg");
+        let looks = sessions.looks("ffmpeg");
         sessions.remember(&[at(1), looks], &first);
         sessions.remember(&[at(2), looks], &second);
         let recall =
             |marks: &[Mark]| sessions.recall(marks, &key("live/a")).map(|session| session.id().clone());
         assert_eq!(recall(&[at(1), looks]), Some(first.id().clone()));
         assert_eq!(recall(&[at(3), looks]), Some(second.id().clone()));
-        assert_eq!(recall(&[at(3), Mark::looks("vlc")]), None);
+        assert_eq!(recall(&[at(3), sessions.looks("vlc")]), None);
         assert!(sessions.recall(&[at(1)], &key("live/b")).is_none());
     }
 }

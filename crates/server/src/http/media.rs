@@ -62,7 +62,10 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
 fn hls_route(name: &str) -> Route {
     Route(match name.rsplit_once('.') {
         Some((_, "m3u8")) => "/{app}/{name}/*.m3u8",
+        Some((_, "mpd")) => "/{app}/{name}/*.mpd",
         Some((_, "mp4")) => "/{app}/{name}/*.mp4",
+        Some((_, "ts")) => "/{app}/{name}/*.ts",
+        Some((_, "key")) => "/{app}/{name}/*.key",
         _ => "/{app}/{name}/*.m4s",
     })
 }

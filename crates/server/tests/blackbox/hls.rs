@@ -113,7 +113,8 @@ fn quoted<'a>(line: &'a str, attribute: &str) -> &'a str {
 /// The name of the part that a playlist announces, and its place.
 fn hint(playlist: &str) -> (&str, u64, u64) {
     let name = quoted(value(playlist, "#EXT-X-PRELOAD-HINT:"), "URI");
-    let mut numbers = name.trim_end_matches(".m4s").rsplit('-').map(|field| field.parse().expect("a number"));
+    let stem = name.split(".m4s").next().unwrap_or_default();
+    let mut numbers = stem.rsplit('-').map(|field| field.parse().expect("a number"));
     let (part, sequence) = (numbers.next().expect("a part"), numbers.next().expect("a segment"));
     (name, sequence, part)
 }
@@ -202,7 +203,8 @@ async fn who_asks_for_nothing_hears_it_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     web.get("/live/../index.m3u8").await.problem(404);
     web.get("/api/live/index.m3u8").await.problem(404);
-    let _waiting = Wire::connect(server.address(), "live").await.play("soon").await.expect("it may wait");
+    let mut waiting = Wire::connect(server.address(), "live").await;
+    waiting.play("soon").await.expect("it may wait");
     let begun = Instant::now();
     web.get("/live/soon/index.m3u8").await.problem(404);
     assert!(begun.elapsed() >= Duration::from_secs(1), "somebody waits for it, so it may come");
@@ -459,6 +461,57 @@ async fn one_kind_of_track_is_enough() {
 }
 
 #[tokio::test]
+async fn the_same_media_is_there_as_dash_and_as_mpeg_ts() {
+    let server = Server::start(&format!("{QUICK} --auth-play token")).await;
+    let web = Web::of(&server).await;
+    let mut show = Show::start(&server, "live/show").await;
+    show.until(3500).await;
+    let body = json!({"streamKey": "live/show", "action": "play", "expiresIn": 4});
+    let token = web.post("/api/v1/publish", Some(body)).await.ok()["token"].as_str().expect("one").to_owned();
+    for wrong in ["", "?token=x"] {
+        web.get(&format!("/live/show/manifest.mpd{wrong}")).await.problem(401);
+        web.get(&format!("/live/show/ts.m3u8{wrong}")).await.problem(401);
+    }
+    let manifest = web.get(&format!("/live/show/manifest.mpd?token={token}")).await;
+    assert_eq!(
+        (manifest.status, &manifest.headers["content-type"]),
+        (200, &"application/dash+xml".parse().expect("a value"))
+    );
+    let init = quoted(&manifest.text, "initialization");
+    bytes(web.request(Method::GET, &format!("/live/show/{init}"))).await;
+    let playlist = text(web.get(&format!("/live/show/ts.m3u8?token={token}")).await);
+    let segment = (*addresses(&playlist).first().expect("a segment")).to_owned();
+    let response =
+        web.request(Method::GET, &format!("/live/show/{segment}")).send().await.expect("an answer");
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (200, &"video/mp2t".parse().expect("a value"))
+    );
+    assert_eq!(response.bytes().await.expect("a body")[0], 0x47);
+    let stream = web.get("/api/v1/streams/live/show").await.ok();
+    assert_eq!(stream["viewersByProtocol"], json!({"hls": 1}), "one player, whatever it asks for");
+    // Players ask for the same address as long as they play.
+    sleep(Duration::from_secs(4)).await;
+    text(web.get(&format!("/live/show/ts.m3u8?token={token}")).await);
+    web.get(&format!("/live/show/index.m3u8?token={token}")).await.problem(401);
+}
+
+#[tokio::test]
+async fn encrypted_segments_come_with_their_keys() {
+    let server = Server::start(&format!("{QUICK} --hls-encryption")).await;
+    let web = Web::of(&server).await;
+    let mut show = Show::start(&server, "live/show").await;
+    show.until(3500).await;
+    let viewer = Viewer::start(&web, "/live/show", "").await;
+    let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() == 3).await;
+    let key = viewer.request(quoted(value(&playlist, "#EXT-X-KEY:"), "URI")).send().await.expect("an answer");
+    assert_eq!(key.headers()["cache-control"], "no-store");
+    assert_eq!(key.bytes().await.expect("a key").len(), 16);
+    assert!(bytes(viewer.request(addresses(&playlist)[0])).await.len().is_multiple_of(16));
+    web.get("/live/show/manifest.mpd").await.problem(404);
+}
+
+#[tokio::test]
 async fn a_token_opens_everything_that_it_leads_to() {
     let server = Server::start(&format!("{QUICK} --auth-play token")).await;
     let web = Web::of(&server).await;
@@ -471,10 +524,10 @@ async fn a_token_opens_everything_that_it_leads_to() {
     let once = token(json!({"streamKey": "live/show", "action": "play", "singleUse": true})).await;
     let foreign = token(json!({"streamKey": "live/other", "action": "play"})).await;
     let publish = token(json!({"streamKey": "live/show"})).await;
-    let brief = token(json!({"streamKey": "live/show", "action": "play", "expiresIn": 2})).await;
+    let brief = token(json!({"streamKey": "live/show", "action": "play", "expiresIn": 4})).await;
 
     let mut sessions = Vec::new();
-    for token in [&good, &once, &brief] {
+    for token in [&brief, &good, &once] {
         let viewer = Viewer::start(&web, "/live/show", &format!("?token={token}")).await;
         let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() == 3).await;
         assert!(!playlist.contains(token.as_str()), "a session stands for the token");
@@ -494,7 +547,7 @@ async fn a_token_opens_everything_that_it_leads_to() {
     assert!(!text(bearer).contains(&good), "what stood in a header stays out of addresses");
     read(web.request(Method::GET, "/live/show/v0.m3u8").bearer_auth(&good)).await;
 
-    sleep(Duration::from_secs(2)).await;
+    sleep(Duration::from_secs(4)).await;
     let bare = sessions[0].1.split('?').next().expect("a name").to_owned();
     for path in ["index.m3u8", "v0.m3u8", &bare] {
         for (query, status) in [
