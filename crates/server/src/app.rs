@@ -20,6 +20,7 @@ use crate::rates::Rates;
 use crate::record::Recordings;
 use crate::relay::Relays;
 use crate::shutdown::Shutdown;
+use crate::storage::Storage;
 use crate::store::RedbStore;
 
 /// What the listeners of all protocols, the API and the metrics have in common.
@@ -39,6 +40,8 @@ pub struct App {
     pub events: Arc<Events>,
     /// What is recorded.
     pub recordings: Arc<Recordings>,
+    /// Where recordings are kept in the long run.
+    pub(crate) storage: Arc<Storage>,
     /// What is counted.
     pub(crate) metrics: Metrics,
     /// Who is connected.
@@ -58,18 +61,28 @@ pub struct App {
 impl App {
     /// What there is before anything listens.
     pub fn new(hub: Hub, settings: watch::Receiver<Arc<Settings>>, shutdown: Shutdown) -> Arc<Self> {
-        let store = RedbStore::new(&settings.borrow().data.dir);
+        let store = Arc::new(RedbStore::new(&settings.borrow().data.dir));
         let events = Arc::new(Events::default());
+        let recordings = Recordings::new(events.clone());
+        let metrics = Metrics::new();
+        let storage = Storage::new(
+            settings.clone(),
+            store.clone(),
+            recordings.clone(),
+            events.clone(),
+            metrics.storage.clone(),
+        );
         Arc::new(Self {
             hub,
-            auth: Auth::new(settings.clone(), Arc::new(store)),
+            auth: Auth::new(settings.clone(), store),
             settings,
             shutdown,
             started: Instant::now(),
             clients: Clients::new(events.clone()),
-            recordings: Recordings::new(events.clone()),
+            recordings,
+            storage,
             events,
-            metrics: Metrics::new(),
+            metrics,
             relays: Relays::default(),
             rates: Rates::default(),
             hls: Hls::default(),

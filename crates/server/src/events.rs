@@ -144,6 +144,30 @@ pub enum Happening {
         /// Why, in words.
         reason: String,
     },
+    /// A recording is in storage.
+    #[serde(rename = "recording.uploaded")]
+    RecordingUploaded {
+        /// The recording's id.
+        recording: String,
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// A recording cannot be uploaded; it is tried again and again.
+    #[serde(rename = "upload.failed")]
+    UploadFailed {
+        /// The recording's id.
+        recording: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A recording was deleted.
+    #[serde(rename = "recording.deleted")]
+    RecordingDeleted {
+        /// The recording's id.
+        recording: String,
+        /// Why: `asked` over the API, `age` (`record.keep-for`), `bytes` (`record.keep-bytes`) or `disk` (`record.min-free`).
+        reason: &'static str,
+    },
 }
 
 impl Happening {
@@ -162,6 +186,9 @@ impl Happening {
             Self::RecordingStarted { .. } => "recording.started",
             Self::RecordingCompleted { .. } => "recording.completed",
             Self::RecordingFailed { .. } => "recording.failed",
+            Self::RecordingUploaded { .. } => "recording.uploaded",
+            Self::UploadFailed { .. } => "upload.failed",
+            Self::RecordingDeleted { .. } => "recording.deleted",
         }
     }
 }

@@ -30,6 +30,7 @@ mod relay;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;
+mod storage;
 pub mod store;
 mod tag_type;
 pub mod tls;

@@ -10,6 +10,7 @@ mod problem;
 mod reload;
 mod settings;
 mod sources;
+mod storage;
 mod text;
 mod types;
 mod validate;
@@ -23,9 +24,11 @@ pub use problem::{Origin, Problem, Problems};
 pub use reload::ConfigWatcher;
 pub use settings::{
     Api, Auth, Data, Hls, Http, Limits, Log, Metrics, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown,
-    Tls,
+    Storage, Tls,
 };
 pub use sources::{Loaded, Sources};
+pub use storage::{Bucket, Credential, StorageUrl};
 pub use types::{
-    AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret, TraceFilter,
+    AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret,
+    TraceFilter,
 };

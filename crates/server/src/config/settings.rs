@@ -11,9 +11,11 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::storage::{Credential, StorageUrl};
 use super::text::AsText;
 use super::types::{
-    AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret, TraceFilter,
+    AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret,
+    TraceFilter,
 };
 use crate::auth::Action;
 
@@ -45,6 +47,8 @@ pub struct Settings {
     pub data: Data,
     /// Recordings.
     pub record: Record,
+    /// Where recordings and archives are kept in the long run.
+    pub storage: Storage,
     /// What one server takes. Over a limit, clients get a clear refusal.
     pub limits: Limits,
     /// Metrics for Prometheus, at `/metrics`.
@@ -235,6 +239,60 @@ pub struct Record {
     /// Container of recordings.
     #[schemars(extend("x-live" = true))]
     pub format: RecordFormat,
+    /// Whether finished recordings are copied to `storage.url`, those among them that an earlier run has left.
+    #[schemars(extend("x-live" = true))]
+    pub upload: bool,
+    /// What becomes of the file in `record.dir` once its copy in `storage.url` was compared with it.
+    #[schemars(extend("x-live" = true))]
+    pub after_upload: AfterUpload,
+    /// How long finished recordings are kept, here and in `storage.url`: a duration from their end on, or `off` for as long as there is space.
+    #[serde(with = "AsText::<Option<Duration>>")]
+    #[schemars(extend("x-live" = true))]
+    pub keep_for: Option<Duration>,
+    /// How much all finished recordings together may take, here and in `storage.url`, one that is in both counted once: a size, or `off` for no limit. The oldest go first.
+    #[serde(with = "AsText::<Option<ByteSize>>")]
+    #[schemars(extend("x-live" = true))]
+    pub keep_bytes: Option<ByteSize>,
+    /// Space that shall stay free on the disk of `record.dir`: a size, or `off`. Where there is less, files that were uploaded are removed first, then the oldest recordings that need no upload.
+    #[serde(with = "AsText::<Option<ByteSize>>")]
+    #[schemars(extend("x-live" = true))]
+    pub min_free: Option<ByteSize>,
+    /// Whether `record.min-free` may also delete recordings that wait for their upload.
+    #[schemars(extend("x-live" = true))]
+    pub delete_waiting: bool,
+}
+
+/// Settings of storage: a folder, or an object store. What is not set here is taken from the environment that programs of the store's maker read, such as `AWS_ACCESS_KEY_ID`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Storage {
+    /// Where to: `file:FOLDER`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, or `memory:` for tests. A folder is made when needed, relative to the one the server was started in.
+    #[serde(with = "AsText::<StorageUrl>")]
+    pub url: StorageUrl,
+    /// Address of the object store where it is not its maker's own, such as `http://minio:9000`; `off` for the maker's.
+    #[serde(with = "AsText::<Option<HttpUrl>>")]
+    pub endpoint: Option<HttpUrl>,
+    /// Region of the bucket (S3); `off` for `AWS_REGION`, else `us-east-1`.
+    #[serde(with = "AsText::<Option<String>>")]
+    pub region: Option<String>,
+    /// Who asks: the access key's id (S3) or the storage account's name (Azure); `off` for what the environment says.
+    #[serde(with = "AsText::<Option<String>>")]
+    pub access_key: Option<String>,
+    /// What proves it: the secret access key (S3), the account's key (Azure), or the service account's key as JSON (GCS); `off` for what the environment says, or the machine's own role.
+    #[serde(with = "AsText::<Credential>")]
+    #[schemars(extend("x-secret" = true))]
+    pub secret_key: Credential,
+    /// Address under which everybody may read what is in `storage.url`, such as a CDN's; recordings are fetched from there then. `off` for addresses that the store signs.
+    #[serde(with = "AsText::<Option<HttpUrl>>")]
+    #[schemars(extend("x-live" = true))]
+    pub public_url: Option<HttpUrl>,
+    /// How long an address that the store signs is good for. A duration, up to 7 days.
+    #[serde(with = "AsText::<Duration>")]
+    #[schemars(extend("x-live" = true))]
+    pub link_expiry: Duration,
+    /// Whether the server is not ready (`/ready` answers 503) while storage cannot be reached.
+    #[schemars(extend("x-live" = true))]
+    pub required: bool,
 }
 
 /// Settings of limits.
@@ -383,7 +441,32 @@ impl Default for Data {
 
 impl Default for Record {
     fn default() -> Self {
-        Self { all: false, dir: "./recordings".into(), format: RecordFormat::Flv }
+        Self {
+            all: false,
+            dir: "./recordings".into(),
+            format: RecordFormat::Flv,
+            upload: false,
+            after_upload: AfterUpload::Remove,
+            keep_for: None,
+            keep_bytes: None,
+            min_free: None,
+            delete_waiting: false,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            url: StorageUrl::default(),
+            endpoint: None,
+            region: None,
+            access_key: None,
+            secret_key: Credential::default(),
+            public_url: None,
+            link_expiry: Duration::from_secs(3600),
+            required: false,
+        }
     }
 }
 

@@ -190,6 +190,44 @@ impl Textual for NonZeroU32 {
     }
 }
 
+/// A size that may be left away.
+impl Textual for Option<ByteSize> {
+    const EXPECTED: &'static str = "a size such as `500GiB`, `64MiB` or a number of bytes, or `off`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == OFF { Some(None) } else { ByteSize::from_text(text).map(Some) }
+    }
+
+    fn to_text(&self) -> String {
+        self.as_ref().map_or_else(|| OFF.to_owned(), Textual::to_text)
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        ByteSize::from_number(number).map(Some)
+    }
+
+    fn schema() -> Schema {
+        ByteSize::schema()
+    }
+}
+
+/// A word that may be left away.
+impl Textual for Option<String> {
+    const EXPECTED: &'static str = "a text without blanks, or `off`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            OFF => Some(None),
+            text => (!text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()))
+                .then(|| Some(text.to_owned())),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        self.clone().unwrap_or_else(|| OFF.to_owned())
+    }
+}
+
 /// A limit on a number of things; none is written `off`.
 impl Textual for Option<NonZeroU32> {
     const EXPECTED: &'static str = "a whole number from 1 to 4294967295, or `off` for no limit";
@@ -305,6 +343,13 @@ mod tests {
             &table,
             &["", ":1935", "127.0.0.1", "a:1", "127.0.0.1:1,", "127.0.0.1:70000"],
         );
+    }
+
+    #[test]
+    fn what_may_be_left_away() {
+        check::<Option<Duration>>(&[("off", "off"), ("30days", "30days")], &["", "never", "30", "400days"]);
+        check::<Option<ByteSize>>(&[("off", "off"), ("2GiB", "2GiB")], &["", "none"]);
+        check::<Option<String>>(&[("off", "off"), ("eu-west-1", "eu-west-1")], &["", "a b"]);
     }
 
     #[test]

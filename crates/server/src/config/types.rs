@@ -142,6 +142,18 @@ pub enum RecordFormat {
     Flv,
 }
 
+/// What becomes of a recording's file once it was uploaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum AfterUpload {
+    /// It is removed; the recording stays in storage.
+    #[default]
+    Remove,
+    /// It stays as well.
+    Keep,
+}
+
 /// How long messages to a player are collected before they are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Linger {

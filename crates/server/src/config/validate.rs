@@ -8,8 +8,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::settings::Settings;
+use super::storage::StorageUrl;
 use super::types::AuthMode;
-use crate::tls;
+use crate::{storage, tls};
 
 /// A message longer than this cannot be told: its length field has 24 bits (RTMP §5.3.1.2.1).
 const MAX_MESSAGE_SIZE: ByteSize = ByteSize::mib(16);
@@ -26,6 +27,10 @@ const SEGMENTS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration
 /// A shorter part costs more requests than it saves time: a frame lasts as long.
 const SHORTEST_PART: Duration = Duration::from_millis(50);
 
+/// How long signed addresses last: S3 signs for no longer than a week (SigV4 `X-Amz-Expires`), and for whole seconds.
+const MIN_LINK_EXPIRY: Duration = Duration::from_secs(1);
+const MAX_LINK_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Mistakes as they are found: the key they are reported at and the sentence.
 type Mistakes = Vec<(&'static str, String)>;
 
@@ -40,6 +45,7 @@ impl Settings {
         self.validate_hls(&mut mistakes);
         validate_folder("data.dir", &self.data.dir, &mut mistakes);
         validate_folder("record.dir", &self.record.dir, &mut mistakes);
+        self.validate_storage(&mut mistakes);
         if let Some(dir) = &self.log.trace_dir {
             validate_folder("log.trace-dir", dir, &mut mistakes);
         }
@@ -146,6 +152,20 @@ impl Settings {
         }
     }
 
+    fn validate_storage(&self, mistakes: &mut Mistakes) {
+        if let StorageUrl::File(folder) = &self.storage.url {
+            validate_folder("storage.url", folder, mistakes);
+        }
+        if let Err(error) = storage::check(&self.storage) {
+            mistakes.push(("storage.url", format!("`storage.url`: {error}")));
+        }
+        let expiry = self.storage.link_expiry;
+        if expiry < MIN_LINK_EXPIRY || expiry > MAX_LINK_EXPIRY {
+            let message = "`storage.link-expiry` must be from 1 second to 7 days, the longest that object stores sign for";
+            mistakes.push(("storage.link-expiry", message.to_owned()));
+        }
+    }
+
     fn validate_limits(&self, mistakes: &mut Mistakes) {
         let size = self.limits.message_size;
         if size < MIN_MESSAGE_SIZE || size > MAX_MESSAGE_SIZE {
@@ -223,6 +243,13 @@ mod tests {
     fn a_file_is_no_folder() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         assert_eq!(mistakes(|s| s.record.dir = file.path().to_owned()), ["record.dir"]);
+        assert_eq!(mistakes(|s| s.storage.url = StorageUrl::File(file.path().to_owned())), ["storage.url"]);
+    }
+
+    #[test]
+    fn links_expire_in_time() {
+        let with_expiry = |seconds| mistakes(|s| s.storage.link_expiry = Duration::from_secs(seconds)).len();
+        assert_eq!([0, 1, 7 * 24 * 3600, 7 * 24 * 3600 + 1].map(with_expiry), [1, 0, 0, 1]);
     }
 
     #[test]

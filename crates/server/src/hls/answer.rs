@@ -15,7 +15,7 @@ use flumen_hls::File;
 use hyper::body::{Frame, SizeHint};
 
 use super::output::Text;
-use super::range::{Wanted, wanted};
+use crate::http::range::{Wanted, wanted};
 
 /// Who may keep an answer, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@
 mod answer;
 mod from_hub;
 mod output;
-mod range;
 pub(crate) mod routes;
 mod sessions;
 

@@ -39,14 +39,17 @@ async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether the server takes new clients; not while it stops.
+/// Whether the server takes new clients; not while it stops, nor, with `storage.required`, while storage is away.
 #[utoipa::path(get, path = "/ready", tag = "health", responses(
     (status = OK, body = Health),
-    (status = SERVICE_UNAVAILABLE, body = Problem, description = "The server stops."),
+    (status = SERVICE_UNAVAILABLE, body = Problem, description = "The server stops, or storage is away that is required."),
 ))]
 async fn ready(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
     if app.shutdown.is_requested() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"));
+    }
+    if app.settings().storage.required && !app.storage.is_up() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage cannot be reached"));
     }
     Ok(Json(Health { status: "ready" }))
 }

@@ -14,6 +14,7 @@ mod metrics;
 mod observe;
 mod path;
 mod problem;
+pub(crate) mod range;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod delivery;
 mod hls;
 mod process;
 mod snapshot;
+mod storage;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub(crate) use self::delivery::Delivery;
 pub(crate) use self::hls::{HlsMetrics, Reload};
 use self::snapshot::Snapshot;
+pub(crate) use self::storage::StorageMetrics;
 use crate::app::App;
 
 /// The media type of the answer (OpenMetrics 1.0 §3.6).
@@ -58,6 +60,8 @@ pub(crate) struct Metrics {
     http_active: Gauge,
     /// What is made for players of HLS, and how long they wait for it.
     pub(crate) hls: HlsMetrics,
+    /// Storage.
+    pub(crate) storage: StorageMetrics,
 }
 
 /// Makes histograms with these buckets.
@@ -87,6 +91,7 @@ impl Metrics {
             http_duration: Family::new_with_constructor(Buckets(WAITS)),
             http_active: Gauge::default(),
             hls: HlsMetrics::new(),
+            storage: StorageMetrics::default(),
         };
         metrics.register();
         metrics
@@ -107,6 +112,7 @@ impl Metrics {
         by_two("handshake_failures", "Connections that got no further, by why", &self.handshake_failures);
         by_two("protocol_errors", "Connections that broke the protocol, by how", &self.protocol_errors);
         registry.register("http_requests", "Answers over HTTP", self.http_requests.clone());
+        self.storage.register(registry);
         registry.register("http_requests_active", "Requests being answered", self.http_active.clone());
         let mut seconds = |name: &str, help: &str, histograms: &Histograms| {
             registry.register_with_unit(name, help, Unit::Seconds, histograms.clone());

@@ -44,6 +44,7 @@ impl Collector for Snapshot {
         page.about_clients(&self.app)?;
         page.about_hls(&self.app)?;
         page.about_recordings(&self.app)?;
+        page.about_storage(&self.app)?;
         page.about_relays(&self.app)?;
         page.about_each_stream(&self.app, &streams)?;
         page.about_the_process()
@@ -209,6 +210,19 @@ impl Page<'_> {
             "Frames left out because the disk was slow",
             counters.skipped(),
         )
+    }
+
+    fn about_storage(&mut self, app: &App) -> fmt::Result {
+        let (files, bytes) = app.storage.waiting();
+        let is_up = app.storage.is_up();
+        self.gauge(
+            "storage_up",
+            "Whether storage answered the last request; 0 as well before the first",
+            u64::from(is_up),
+        )?;
+        self.gauge("uploads_active", "Recordings being uploaded", app.storage.sending() as u64)?;
+        self.gauge("uploads_waiting", "Recordings that are not in storage yet", files as u64)?;
+        self.gauge("uploads_waiting_bytes", "Bytes of recordings that are not in storage yet", bytes)
     }
 
     fn about_relays(&mut self, app: &App) -> fmt::Result {

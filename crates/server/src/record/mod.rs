@@ -13,7 +13,7 @@ mod task;
 use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use flumen_hub::{StreamEvent, StreamEvents, StreamId, StreamKey};
 use parking_lot::Mutex;
@@ -75,6 +75,8 @@ pub struct Recordings {
     wishes: watch::Sender<HashMap<StreamId, bool>>,
     /// The files being written, by name.
     active: Mutex<HashMap<String, Active>>,
+    /// Repairs that are not done yet.
+    repairs: AtomicUsize,
     events: Arc<Events>,
 }
 
@@ -89,7 +91,7 @@ impl Recordings {
     /// Nothing is recorded yet.
     pub(crate) fn new(events: Arc<Events>) -> Arc<Self> {
         let (wishes, active) = (watch::Sender::default(), Mutex::default());
-        Arc::new(Self { counters: Counters::default(), wishes, active, events })
+        Arc::new(Self { counters: Counters::default(), wishes, active, repairs: AtomicUsize::new(0), events })
     }
 
     /// Decides that a publication is recorded, or not, whatever the settings say.
@@ -102,6 +104,11 @@ impl Recordings {
     /// The file of this name, if it is being written.
     pub(crate) fn active(&self, name: &str) -> Option<Active> {
         self.active.lock().get(name).cloned()
+    }
+
+    /// Whether no file is under repair, or will be.
+    pub(crate) fn are_repaired(&self) -> bool {
+        self.repairs.load(Ordering::Acquire) == 0
     }
 
     fn forget(&self, id: StreamId) {
@@ -125,7 +132,7 @@ impl Recordings {
 /// behind.
 pub fn start(app: Arc<App>) {
     outlive_the_file_size_limit();
-    let repairs = Repairs::new(app.shutdown.clone());
+    let repairs = Repairs::new(app.shutdown.clone(), app.recordings.clone());
     repairs.start_with(app.settings().record.dir.clone());
     let (ended, endings) = mpsc::unbounded_channel();
     let recorder = Recorder {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use flumen_media::flv::{Recovered, Recovery};
@@ -11,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tracing::{debug, info, warn};
 
+use super::Recordings;
 use super::file::write_patches;
 use super::name::is_recording;
 use crate::shutdown::Shutdown;
@@ -23,11 +25,12 @@ const READ: usize = 64 << 10;
 pub(super) struct Repairs {
     turn: Arc<Semaphore>,
     shutdown: Shutdown,
+    recordings: Arc<Recordings>,
 }
 
 impl Repairs {
-    pub(super) fn new(shutdown: Shutdown) -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), shutdown }
+    pub(super) fn new(shutdown: Shutdown, recordings: Arc<Recordings>) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), shutdown, recordings }
     }
 
     /// Repairs all recordings in `folder` that need it.
@@ -50,7 +53,8 @@ impl Repairs {
     /// Runs `work` when those before it are done. Nobody waits for it: what a shutdown interrupts is repaired with the
     /// next start.
     fn start(&self, work: impl FnOnce(&Shutdown) + Send + 'static) {
-        let Self { turn, shutdown } = self.clone();
+        let Self { turn, shutdown, recordings } = self.clone();
+        recordings.repairs.fetch_add(1, Ordering::AcqRel);
         tokio::spawn(async move {
             // It is never closed.
             if let Ok(_turn) = turn.acquire().await
@@ -58,6 +62,7 @@ impl Repairs {
             {
                 warn!(%error, "repairing recordings ended early");
             }
+            recordings.repairs.fetch_sub(1, Ordering::AcqRel);
         });
     }
 }

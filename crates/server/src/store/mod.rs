@@ -1,7 +1,7 @@
 //! Small durable state: what must survive a restart and is no recording.
 //!
-//! One server keeps it in a file of its own. Nodes of a cluster must agree on it, so what is kept stands behind [`Store`],
-//! which asks for no more than a shared database can do in one step.
+//! One server keeps it in a file of its own. Nodes of a cluster must agree on it, so what is kept stands behind [`Store`]
+//! and [`Values`], which ask for no more than a shared database can do in one step.
 
 mod redb;
 
@@ -22,6 +22,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes `name` free again.
     fn release(&self, name: &str) -> Pending<'_, ()>;
+}
+
+/// Values under names that survive the process.
+pub trait Values: Send + Sync + 'static {
+    /// Keeps `value` under `name`, in place of what was kept there. Once the answer is there it holds over a crash.
+    fn keep(&self, name: &str, value: Vec<u8>) -> Pending<'_, ()>;
+
+    /// Keeps nothing under `name` any more.
+    fn forget(&self, name: &str) -> Pending<'_, ()>;
+
+    /// All that is kept under names that begin with `prefix`, in the order of the names.
+    fn kept(&self, prefix: &str) -> Pending<'_, Vec<(String, Vec<u8>)>>;
 }
 
 /// Why the store could not do its work.

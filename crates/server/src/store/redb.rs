@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use redb::{Database, DatabaseError, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-use super::{Pending, Store, StoreError};
+use super::{Pending, Store, StoreError, Values};
 
 /// Claimed names, and the second after 1970 at which each may be forgotten.
 const CLAIMS: TableDefinition<&str, u64> = TableDefinition::new("claims");
+
+/// What is kept under names.
+const VALUES: TableDefinition<&str, &[u8]> = TableDefinition::new("values");
 
 /// How long a claim outlives its time: a clock that is set back must not make a name free again.
 const KEPT_BEYOND: Duration = Duration::from_secs(24 * 3600);
@@ -71,6 +74,30 @@ impl Store for RedbStore {
     }
 }
 
+impl Values for RedbStore {
+    fn keep(&self, name: &str, value: Vec<u8>) -> Pending<'_, ()> {
+        let name = name.to_owned();
+        self.run(move |open| open.keep(&name, &value))
+    }
+
+    fn forget(&self, name: &str) -> Pending<'_, ()> {
+        let name = name.to_owned();
+        self.run(move |open| open.forget(&name))
+    }
+
+    fn kept(&self, prefix: &str) -> Pending<'_, Vec<(String, Vec<u8>)>> {
+        let prefix = prefix.to_owned();
+        let path = self.inner.path.clone();
+        Box::pin(async move {
+            // Asking what is kept makes no file.
+            if !path.exists() {
+                return Ok(Vec::new());
+            }
+            self.run(move |open| open.kept(&prefix)).await
+        })
+    }
+}
+
 impl Inner {
     fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let mut open = self.open.lock();
@@ -120,6 +147,34 @@ impl Open {
         let transaction = self.database.begin_write()?;
         transaction.open_table(CLAIMS)?.remove(name)?;
         Ok(transaction.commit()?)
+    }
+
+    fn keep(&mut self, name: &str, value: &[u8]) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(VALUES)?.insert(name, value)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn forget(&mut self, name: &str) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(VALUES)?.remove(name)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn kept(&mut self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
+        let values = match self.database.begin_read()?.open_table(VALUES) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            values => values?,
+        };
+        let mut kept = Vec::new();
+        for entry in values.range(prefix..)? {
+            let (name, value) = entry?;
+            if !name.value().starts_with(prefix) {
+                break;
+            }
+            kept.push((name.value().to_owned(), value.value().to_owned()));
+        }
+        Ok(kept)
     }
 }
 
@@ -195,6 +250,28 @@ mod tests {
         assert!(!store.claim("a", at(9 + kept), at(10)).await.expect("it works"));
         assert!(store.claim("a", at(10 + kept + 3600), at(10)).await.expect("it works"));
         assert!(!store.claim("a", at(5), at(10)).await.expect("a clock set back changes nothing"));
+    }
+
+    #[tokio::test]
+    async fn values_are_kept_over_a_restart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = RedbStore::new(dir.path());
+        assert_eq!(store.kept("a/").await.expect("it works"), []);
+        assert_eq!(dir.path().read_dir().expect("a folder").count(), 0, "asking makes no file");
+        store.claim("a/0", at(0), at(9)).await.expect("it works");
+        assert_eq!(store.kept("a/").await.expect("it works"), [], "a claim is no value");
+        for (name, value) in
+            [("a/2", "new"), ("a/1", "old"), ("b/1", "other"), ("a/1", "one"), ("a", "short")]
+        {
+            store.keep(name, value.into()).await.expect("it works");
+        }
+        drop(store);
+        let store = RedbStore::new(dir.path());
+        let kept = [("a/1".to_owned(), b"one".to_vec()), ("a/2".to_owned(), b"new".to_vec())];
+        assert_eq!(store.kept("a/").await.expect("it works"), kept);
+        store.forget("a/1").await.expect("it works");
+        store.forget("a/1").await.expect("twice does no harm");
+        assert_eq!(store.kept("a/").await.expect("it works"), kept[1..]);
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ mod reload;
 mod server;
 mod settings;
 mod signals;
+mod storage;
 mod stream;
 mod tls;
 mod trace;

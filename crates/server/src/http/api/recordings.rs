@@ -6,9 +6,10 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use flumen_hub::StreamKey;
 use flumen_media::TrackId;
@@ -23,8 +24,10 @@ use utoipa_axum::routes;
 use super::key::{Key, seconds};
 use super::streams::{Done, not_found};
 use crate::app::App;
+use crate::http::range::{Wanted, wanted};
 use crate::http::{Problem, Routes};
 use crate::record::{is_recording, parts};
+use crate::storage::{Link, Location, Reason, StorageError, Stored};
 
 /// How much of a file is read to find its metadata: the index of key frames in it takes 36 KiB.
 const HEAD: u64 = 128 * 1024;
@@ -57,6 +60,8 @@ struct Recording {
     stream_key: Option<String>,
     /// `recording` or `completed`.
     state: &'static str,
+    /// `local`, `uploading` or `stored`: in `record.dir`, on its way to `storage.url`, or there.
+    location: &'static str,
     /// When its file was begun.
     started_at: String,
     /// Its length so far. Of completed ones only where one recording is asked for.
@@ -74,25 +79,28 @@ struct Deleted {
     id: String,
 }
 
-/// The recordings in `record.dir`.
+/// The recordings in `record.dir` and in `storage.url`.
 #[utoipa::path(get, path = "/recordings", tag = "recordings", responses((status = OK, body = Recordings)))]
 async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> {
     let recordings = blocking(move || {
+        let mut stored = app.storage.all_stored();
         let mut all = Vec::new();
         let entries = match fs::read_dir(&app.settings().record.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
-            entries => entries?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            entries => Some(entries?),
         };
-        for entry in entries {
+        for entry in entries.into_iter().flatten() {
             let entry = entry?;
             let name = entry.file_name();
             // One that is deleted meanwhile is none.
             if let (Some(name), Ok(about)) =
                 (name.to_str().filter(|name| is_recording(name)), entry.metadata())
             {
+                stored.remove(name);
                 all.push(Recording::of(&app, name, about.len()));
             }
         }
+        all.extend(stored.iter().map(|(name, stored)| Recording::of_stored(name, *stored)));
         all.sort_by(|a: &Recording, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
         Ok(all)
     })
@@ -105,7 +113,10 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> 
     ("id" = String, Path, description = "The recording's `id`")
 ), responses((status = OK, body = Recording), (status = NOT_FOUND, body = Problem)))]
 async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Recording>, Problem> {
-    let path = path(&app, &id)?;
+    let Some(path) = local(&app, &id)? else {
+        let stored = app.storage.stored(&id).ok_or_else(unknown)?;
+        return Ok(Json(Recording::of_stored(&id, stored)));
+    };
     let recording = blocking(move || {
         let mut recording = Recording::of(&app, &id, fs::metadata(&path)?.len());
         recording.duration = recording.duration.or(duration(&path)?);
@@ -114,26 +125,74 @@ async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json
     Ok(Json(recording.await?))
 }
 
-/// The recording itself, whole or in parts (`Range`). One that is being written is as long as it is now.
+/// The recording itself, whole or in parts (`Range`). One that is being written is as long as it is now. One that is in
+/// storage alone is fetched from there: the answer says where, for as long as `storage.link-expiry`, or has it.
 #[utoipa::path(get, path = "/recordings/{id}/file", tag = "recordings", params(
     ("id" = String, Path, description = "The recording's `id`")
 ), responses(
     (status = OK, content_type = "video/x-flv", description = "The file"),
     (status = PARTIAL_CONTENT, content_type = "video/x-flv", description = "A part of the file"),
+    (status = FOUND, description = "It is in storage, at this address"),
     (status = NOT_FOUND, body = Problem),
+    (status = SERVICE_UNAVAILABLE, body = Problem, description = "Storage cannot be reached."),
 ))]
 async fn file(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     request: Request,
-) -> Result<impl IntoResponse, Problem> {
-    let path = path(&app, &id)?;
+) -> Result<Response, Problem> {
+    let Some(path) = local(&app, &id)? else {
+        return from_storage(&app, &id, request.method(), request.headers()).await;
+    };
     let disposition = format!("attachment; filename=\"{id}\"");
     let file = ServeFile::new(path).oneshot(request).await.into_response();
-    Ok(([(header::CONTENT_DISPOSITION, disposition)], file))
+    Ok(([(header::CONTENT_DISPOSITION, disposition)], file).into_response())
 }
 
-/// Deletes a recording.
+/// A recording that is in storage alone: where it is, or what the client wants of it.
+async fn from_storage(
+    app: &App,
+    id: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let file = match app.storage.link(id, method.clone()).await? {
+        Link::Elsewhere(url) => {
+            let headers =
+                [(header::LOCATION, url.to_string()), (header::CACHE_CONTROL, "no-store".to_owned())];
+            return Ok((StatusCode::FOUND, headers).into_response());
+        }
+        Link::Here(file) => file,
+    };
+    let length = file.len();
+    // No tag and no date are told, so a condition on them cannot be true.
+    let range = headers.get(header::RANGE).filter(|_| !headers.contains_key(header::IF_RANGE));
+    let wanted =
+        range.and_then(|range| range.to_str().ok()).map_or(Wanted::All, |range| wanted(range, length));
+    let (status, range) = match wanted {
+        Wanted::All => (StatusCode::OK, 0..length),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
+            let content = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, content).into_response());
+        }
+    };
+    let part = (status == StatusCode::PARTIAL_CONTENT)
+        .then(|| [(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1))]);
+    let headers = [
+        (header::CONTENT_TYPE, "video/x-flv".to_owned()),
+        (header::CONTENT_LENGTH, (range.end - range.start).to_string()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}\"")),
+    ];
+    let body = match method {
+        &Method::HEAD => Body::empty(),
+        _ => Body::from_stream(file.stream(range).await?),
+    };
+    Ok((status, headers, part, body).into_response())
+}
+
+/// Deletes a recording, here and in storage.
 #[utoipa::path(delete, path = "/recordings/{id}", tag = "recordings", params(
     ("id" = String, Path, description = "The recording's `id`")
 ), responses(
@@ -142,12 +201,14 @@ async fn file(
     (status = CONFLICT, body = Problem, description = "It is being written."),
 ))]
 async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Deleted>, Problem> {
-    let path = path(&app, &id)?;
+    if local(&app, &id)?.is_none() && app.storage.stored(&id).is_none() {
+        return Err(unknown());
+    }
     if app.recordings.active(&id).is_some() {
         let detail = "this recording is being written; stop it first: POST …/streams/{key}/record/stop";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
-    blocking(move || fs::remove_file(path)).await?;
+    app.storage.delete(&id, Reason::Asked).await?;
     Ok(Json(Deleted { message: "recording deleted", id }))
 }
 
@@ -184,9 +245,36 @@ impl Recording {
             id: name.to_owned(),
             stream_key: known.or_else(|| unambiguous_key(stem)),
             state: if active.is_some() { "recording" } else { "completed" },
+            location: app.storage.location(name, bytes).label(),
             started_at: rfc3339(stamp),
             duration: active.map(|active| seconds(active.begun.elapsed())),
             bytes,
+        }
+    }
+
+    fn of_stored(name: &str, stored: Stored) -> Self {
+        let (stem, stamp) = parts(name).unwrap_or_default();
+        Self {
+            id: name.to_owned(),
+            stream_key: unambiguous_key(stem),
+            state: "completed",
+            location: Location::Stored.label(),
+            started_at: rfc3339(stamp),
+            duration: stored.duration,
+            bytes: stored.bytes,
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unknown => unknown(),
+            StorageError::Away(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage cannot be reached now")
+            }
+            StorageError::Disk(error) => of_disk(&error),
+            StorageError::State(error) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }
 }
@@ -204,10 +292,12 @@ fn rfc3339(stamp: &str) -> String {
     format!("{}T{}Z", date.join("-"), time.join(":"))
 }
 
-/// The file of a recording. An id that is no recording's name never becomes a path.
-fn path(app: &App, id: &str) -> Result<PathBuf, Problem> {
-    let path = app.settings().record.dir.join(id);
-    if is_recording(id) && path.is_file() { Ok(path) } else { Err(unknown()) }
+/// The file of a recording, if it is here. An id that is no recording's name never becomes a path.
+fn local(app: &App, id: &str) -> Result<Option<PathBuf>, Problem> {
+    if !is_recording(id) {
+        return Err(unknown());
+    }
+    Ok(Some(app.settings().record.dir.join(id)).filter(|path| path.is_file()))
 }
 
 fn unknown() -> Problem {
@@ -232,10 +322,14 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Problem> {
     let outcome = spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
-    outcome.map_err(|error| match error.kind() {
+    outcome.map_err(|error| of_disk(&error))
+}
+
+fn of_disk(error: &io::Error) -> Problem {
+    match error.kind() {
         io::ErrorKind::NotFound => unknown(),
         _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the file system says: {error}")),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What of a file of `length` bytes is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// All of it.
     All,
     /// These bytes.
@@ -15,7 +15,7 @@ pub(super) enum Wanted {
 
 /// What the value of a header `Range` asks for. What is no range of bytes, or several, is answered with everything, as anybody
 /// may (RFC 9110, section 14.2).
-pub(super) fn wanted(header: &str, length: u64) -> Wanted {
+pub(crate) fn wanted(header: &str, length: u64) -> Wanted {
     parse(header).map_or(Wanted::All, |(first, last)| {
         let range = match (first, last) {
             (Some(first), Some(last)) => first..length.min(last.saturating_add(1)),

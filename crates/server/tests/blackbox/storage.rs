@@ -1,0 +1,161 @@
+//! Recordings in storage: how they get there, how they are fetched and deleted, and that nobody who plays notices.
+
+use std::fs;
+use std::path::PathBuf;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::program::Program;
+use crate::server::Server;
+use crate::stream::{Feed, Viewer, a_moment};
+use crate::web::{Web, client, read};
+
+const RECORD: &str = "--record-all --record-upload --storage-url file:kept";
+
+/// Publishes for a moment, and gives the recording's id and its content.
+async fn record(server: &Server) -> (String, Vec<u8>) {
+    let feed = Feed::start(&server.url("live/show")).await;
+    a_moment().await;
+    feed.finish().await;
+    let line = server.logged(&[r#""msg":"recorded""#]).await;
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    let path = server.folder().join(line["path"].as_str().expect("a path"));
+    let content = fs::read(&path).expect("a recording");
+    (path.file_name().expect("a name").to_string_lossy().into_owned(), content)
+}
+
+fn kept(server: &Server, id: &str) -> PathBuf {
+    server.folder().join("kept/recordings").join(id)
+}
+
+fn local(server: &Server, id: &str) -> PathBuf {
+    server.folder().join("recordings").join(id)
+}
+
+#[tokio::test]
+async fn a_recording_moves_to_storage_and_is_still_there_for_who_asks() {
+    let server = Server::start(RECORD).await;
+    let web = Web::of(&server).await;
+    let (id, content) = record(&server).await;
+    let path = format!("/api/v1/recordings/{id}");
+    let about = web.get(&path).await.ok();
+    assert!(["local", "uploading"].contains(&about["location"].as_str().expect("a place")), "{about}");
+
+    let about = web.get_until(&path, |about| about["location"] == "stored").await;
+    server.logged(&["removed the local copy"]).await;
+    assert!(!local(&server, &id).exists());
+    assert_eq!(fs::read(kept(&server, &id)).expect("kept"), content);
+    assert_eq!(about["bytes"], content.len());
+    assert_eq!((&about["state"], &about["streamKey"]), (&json!("completed"), &json!("live/show")));
+    assert_eq!(web.get("/api/v1/recordings").await.ok()["recordings"], json!([web.get(&path).await.ok()]));
+
+    let file = web.request(Method::GET, &format!("{path}/file")).send().await.expect("an answer");
+    assert_eq!(
+        (file.status().as_u16(), &file.headers()["content-type"]),
+        (200, &"video/x-flv".parse().expect("text"))
+    );
+    assert_eq!(file.bytes().await.expect("a body"), content);
+    let head = web.request(Method::HEAD, &format!("{path}/file")).send().await.expect("an answer");
+    assert_eq!(head.headers()["content-length"], content.len().to_string());
+
+    let part = web.request(Method::GET, &format!("{path}/file")).header("range", "bytes=3-12");
+    let part = part.send().await.expect("an answer");
+    assert_eq!((part.status().as_u16(), &part.bytes().await.expect("a body")[..]), (206, &content[3..13]));
+    let beyond = web.request(Method::GET, &format!("{path}/file")).header("range", "bytes=99999999-");
+    assert_eq!(read(beyond).await.status, 416);
+
+    let metrics = web.get("/metrics").await.text;
+    for line in
+        ["flumen_storage_up 1", r#"flumen_uploads_total{outcome="stored"} 1"#, "flumen_uploads_waiting 0"]
+    {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+
+    web.delete(&path).await.ok();
+    assert_eq!(web.get(&path).await.status, 404);
+    assert_eq!(web.get(&format!("{path}/file")).await.status, 404);
+    assert_eq!(web.get("/api/v1/recordings").await.ok()["total"], 0);
+    while kept(&server, &id).exists() {
+        a_moment().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn while_storage_is_away_streams_are_recorded_and_nothing_is_lost() {
+    // A file in place of the folder: whatever is asked fails.
+    let flags = format!("{RECORD}/inside --log-level debug");
+    let server = Server::start_with(&flags, &[("kept", "in the way")]).await;
+    let web = Web::of(&server).await;
+    let feed = Feed::start(&server.url("live/long")).await;
+    let mut viewer = Viewer::start(&server.url("live/long")).await;
+    let (id, content) = record(&server).await;
+    server.logged(&["storage cannot be used"]).await;
+    server.logged(&["cannot upload a recording"]).await;
+    assert_eq!(fs::read(local(&server, &id)).expect("still here"), content);
+    assert_eq!(web.get(&format!("/api/v1/recordings/{id}")).await.ok()["location"], "local");
+    assert_eq!(web.get("/ready").await.status, 200, "streams can be taken all the same");
+    viewer.sees(10).await;
+    viewer.stop().await;
+    feed.finish().await;
+
+    fs::remove_file(server.folder().join("kept")).expect("removed");
+    web.get_until("/api/v1/recordings", |all| {
+        let all = all["recordings"].as_array().expect("a list");
+        all.len() == 2 && all.iter().all(|recording| recording["location"] == "stored")
+    })
+    .await;
+    server.logged(&["storage is back"]).await;
+    let there = server.folder().join("kept/inside/recordings").join(&id);
+    assert_eq!(fs::read(there).expect("kept"), content);
+}
+
+#[tokio::test]
+async fn a_server_that_needs_storage_is_not_ready_without_it() {
+    let flags = "--storage-required --storage-url file:blocked/inside --log-level debug";
+    let server = Server::start_with(flags, &[("blocked", "a file in place of the folder")]).await;
+    let web = Web::of(&server).await;
+    assert_eq!(web.get("/health").await.status, 200);
+    web.get("/ready").await.problem(503);
+    fs::remove_file(server.folder().join("blocked")).expect("removed");
+    web.get_until("/ready", |answer| answer["status"] == "ready").await;
+}
+
+#[tokio::test]
+async fn a_public_address_is_where_recordings_are_fetched() {
+    let server = Server::start(&format!("{RECORD} --storage-public-url https://cdn.example/media")).await;
+    let (id, _) = record(&server).await;
+    let web = Web::of(&server).await;
+    web.get_until(&format!("/api/v1/recordings/{id}"), |about| about["location"] == "stored").await;
+    server.logged(&["removed the local copy"]).await;
+    let base = format!("http://{}", server.listening("http").await);
+    let web =
+        Web::with(client().redirect(reqwest::redirect::Policy::none()).build().expect("a client"), &base);
+    let answer = read(web.request(Method::GET, &format!("/api/v1/recordings/{id}/file"))).await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(answer.headers["location"], format!("https://cdn.example/media/recordings/{id}"));
+}
+
+#[tokio::test]
+async fn old_recordings_go_by_themselves() {
+    let server = Server::start("--record-all --record-keep-bytes 1").await;
+    let web = Web::of(&server).await;
+    let (id, _) = record(&server).await;
+    web.get_until("/api/v1/recordings", |all| all["total"] == 0).await;
+    server.logged(&["recording deleted", &id, r#""reason":"bytes""#]).await;
+    assert!(!server.folder().join("data/storage").exists(), "nothing is stored");
+}
+
+#[test]
+fn bad_addresses_are_refused() {
+    for (flags, part) in [
+        ("--storage-url s4://bucket", "expected `file:FOLDER`"),
+        ("--storage-url az://container", "Account"),
+        ("--storage-url s3://bucket --storage-access-key AKIA", "Secret"),
+        ("--storage-link-expiry 8days", "7 days"),
+    ] {
+        let lines = Program::new(&format!("serve {flags}")).run().failure(2);
+        assert!(lines.len() == 1 && lines[0].contains(part), "{flags}: {lines:?}");
+    }
+}
