@@ -69,6 +69,8 @@ pub struct TrackInfo {
     pub frames: u64,
     /// Payload bytes so far.
     pub bytes: u64,
+    /// Decode time of the newest media frame.
+    pub newest: Option<Timestamp>,
 }
 
 /// A group of pictures: a key frame and everything before the next one of its track.
@@ -176,8 +178,11 @@ impl TrackBook {
     pub(crate) fn enter(&mut self, frame: &Frame) {
         if let Some(info) = self.track(frame) {
             info.codec = frame.codec;
-            info.frames += u64::from(frame.is_media());
             info.bytes += frame.payload.len() as u64;
+            if frame.is_media() {
+                info.frames += 1;
+                info.newest = Some(frame.dts);
+            }
         }
         self.measure_gop(frame);
     }
@@ -186,7 +191,7 @@ impl TrackBook {
         let (track, codec) = (frame.track, frame.codec);
         let known = self.tracks.iter().any(|info| info.track == track);
         if !known && self.tracks.len() < MAX_TRACKS {
-            self.tracks.push(TrackInfo { track, codec, config: None, frames: 0, bytes: 0 });
+            self.tracks.push(TrackInfo { track, codec, config: None, frames: 0, bytes: 0, newest: None });
         }
         self.tracks.iter_mut().find(|info| info.track == track)
     }

@@ -74,7 +74,7 @@ impl App {
         );
         Arc::new(Self {
             hub,
-            auth: Auth::new(settings.clone(), store),
+            auth: Auth::new(settings.clone(), store, events.clone()),
             settings,
             shutdown,
             started: Instant::now(),

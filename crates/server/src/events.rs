@@ -1,14 +1,19 @@
 //! What happens in the server, told to everybody who follows it.
 
+mod refusals;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use flumen_hub::{StreamEvent, StreamKey};
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
 
+pub(crate) use self::refusals::Refusal;
+use self::refusals::Refusals;
 use crate::app::App;
 
 /// Events a follower may be behind before it misses some.
@@ -19,6 +24,7 @@ const BACKLOG: usize = 1024;
 pub struct Events {
     followers: broadcast::Sender<Arc<Event>>,
     next_id: AtomicU64,
+    refusals: Mutex<Refusals>,
 }
 
 /// Something that happened.
@@ -72,6 +78,18 @@ pub enum Happening {
         /// What it speaks, such as `rtmp`.
         protocol: &'static str,
         /// Its address and port.
+        remote: String,
+        /// Why, as it was told.
+        reason: String,
+    },
+    /// Somebody may not play.
+    #[serde(rename = "play.failed")]
+    PlayFailed {
+        /// The stream it asked for; nothing where that is its secret (`auth.play = "http"`).
+        stream_key: Option<String>,
+        /// What it speaks, such as `rtmp`.
+        protocol: &'static str,
+        /// Its address.
         remote: String,
         /// Why, as it was told.
         reason: String,
@@ -179,6 +197,7 @@ impl Happening {
             Self::StreamResumed { .. } => "stream.resumed",
             Self::StreamEnded { .. } => "stream.ended",
             Self::PublishFailed { .. } => "publish.failed",
+            Self::PlayFailed { .. } => "play.failed",
             Self::ViewerJoined { .. } => "viewer.joined",
             Self::ViewerLeft { .. } => "viewer.left",
             Self::ClientConnected { .. } => "client.connected",
@@ -195,7 +214,11 @@ impl Happening {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { followers: broadcast::Sender::new(BACKLOG), next_id: AtomicU64::new(1) }
+        Self {
+            followers: broadcast::Sender::new(BACKLOG),
+            next_id: AtomicU64::new(1),
+            refusals: Mutex::default(),
+        }
     }
 }
 
@@ -204,8 +227,15 @@ impl Events {
     pub fn tell(&self, happening: Happening) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let event = Arc::new(Event { id, time, happening });
+        self.refusals.lock().note(&event);
         // An error means that nobody follows.
-        let _ = self.followers.send(Arc::new(Event { id, time, happening }));
+        let _ = self.followers.send(event);
+    }
+
+    /// Those who were refused of late, the newest first.
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        self.refusals.lock().newest_first()
     }
 
     /// Follows what happens from now on.

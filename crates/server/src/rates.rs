@@ -1,10 +1,11 @@
-//! Bit rates and frame rates of the streams, measured over the last seconds.
+//! Bit rates, frame rates and the drift of sound against picture of the streams, measured over the last seconds.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_hub::{StreamId, StreamInfo};
+use flumen_hub::{OnAirInfo, StreamId, StreamInfo};
+use flumen_media::TrackId;
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -27,6 +28,8 @@ struct Sample {
     at: Instant,
     bytes: u64,
     frames: u64,
+    /// Seconds.
+    drift: Option<f64>,
 }
 
 /// How fast a stream is.
@@ -36,6 +39,8 @@ pub(crate) struct Rate {
     pub(crate) bits: f64,
     /// Video frames a second.
     pub(crate) frames: f64,
+    /// Seconds by which sound is ahead of the picture, on average; `None` where one of the two is missing.
+    pub(crate) drift: Option<f64>,
 }
 
 impl Rates {
@@ -49,7 +54,7 @@ impl Rates {
                 samples.pop_front();
             }
             let (bytes, frames) = (stream.counters.bytes_in, stream.counters.video_frames);
-            samples.push_back(Sample { at, bytes, frames });
+            samples.push_back(Sample { at, bytes, frames, drift: drift(on_air) });
             known.insert(on_air.id, samples);
         }
     }
@@ -64,8 +69,22 @@ impl Rates {
         (seconds > 0.0).then(|| Rate {
             bits: per_second(last.bytes - first.bytes) * 8.0,
             frames: per_second(last.frames - first.frames),
+            drift: mean(samples.iter().filter_map(|sample| sample.drift)),
         })
     }
+}
+
+/// How far the newest frame of the first audio track is ahead of that of the first video track, in seconds. Encoders send
+/// both as they come, so what differs on and on has other times than it should have.
+fn drift(on_air: &OnAirInfo) -> Option<f64> {
+    let newest = |id| on_air.tracks.iter().find(|info| info.track == id)?.newest;
+    let ahead = newest(TrackId::AUDIO)? - newest(TrackId::VIDEO)?;
+    Some(ahead.as_nanos() as f64 / 1e9)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 /// Measures for as long as the process runs.
@@ -86,7 +105,7 @@ mod tests {
     use crate::encodings::{Encodings, Hub};
     use bytes::Bytes;
     use flumen_hub::{Config, Credential, PublishRequest};
-    use flumen_media::{Codec, Frame, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
+    use flumen_media::{AudioCodec, Codec, Frame, FrameKind, TimeDelta, Timestamp, VideoCodec};
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_is_what_came_in_the_last_seconds() {
@@ -113,9 +132,34 @@ mod tests {
             }
             tokio::time::advance(EVERY).await;
         }
-        assert_eq!(rates.of(id), Some(Rate { bits: 20_000.0, frames: 25.0 }));
+        assert_eq!(rates.of(id), Some(Rate { bits: 20_000.0, frames: 25.0, drift: None }));
         publisher.finish();
         rates.measure(&hub.streams(), Instant::now());
         assert_eq!(rates.of(id), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drift_is_how_far_sound_is_ahead_of_the_picture() {
+        let (hub, rates) = (Hub::new(Config::default()), Rates::default());
+        let request =
+            PublishRequest { credential: Credential::open(), protocol: "test", peer: "nobody".into() };
+        let mut publisher =
+            hub.publish(&"live/a".parse().expect("a key"), request).await.expect("it is free");
+        let id = hub.streams()[0].on_air.as_ref().expect("on air").id;
+        // Seen at 0 s and 1 s: 40 ms behind, then 60 ms.
+        for (video, audio) in [(100, 60), (1100, 1040)] {
+            for (track, codec, millis) in [
+                (TrackId::VIDEO, Codec::Video(VideoCodec::H264), video),
+                (TrackId::AUDIO, Codec::Audio(AudioCodec::Aac), audio),
+            ] {
+                let (dts, payload) = (Timestamp::from_millis(millis), Bytes::from_static(&[0; 8]));
+                let frame = Frame { track, codec, kind: FrameKind::Key, dts, cts: TimeDelta::ZERO, payload };
+                publisher.push(frame, Encodings::default()).expect("open");
+            }
+            rates.measure(&hub.streams(), Instant::now());
+            tokio::time::advance(EVERY).await;
+        }
+        let drift = rates.of(id).and_then(|rate| rate.drift).expect("measured");
+        assert!((drift + 0.05).abs() < 1e-9, "{drift}");
     }
 }

@@ -52,6 +52,7 @@ use self::jwks::Jwks;
 use self::outbound::Outbound;
 use self::viewings::Viewings;
 use crate::config::{AuthMode, Settings};
+use crate::events::{Events, Happening};
 use crate::gate::counted;
 use crate::store::Store;
 
@@ -109,6 +110,7 @@ pub struct Auth {
     settings: watch::Receiver<Arc<Settings>>,
     signing: SigningKey,
     store: Arc<dyn Store>,
+    events: Arc<Events>,
     outbound: Arc<Outbound>,
     jwks: Arc<Jwks>,
     callback: Callback,
@@ -133,13 +135,19 @@ pub enum CannotSign {
 }
 
 impl Auth {
-    /// Decides by `settings`, as they change, and keeps what must survive a restart in `store`.
-    pub fn new(settings: watch::Receiver<Arc<Settings>>, store: Arc<dyn Store>) -> Arc<Self> {
+    /// Decides by `settings`, as they change, keeps what must survive a restart in `store`, and tells `events` who may not
+    /// play.
+    pub fn new(
+        settings: watch::Receiver<Arc<Settings>>,
+        store: Arc<dyn Store>,
+        events: Arc<Events>,
+    ) -> Arc<Self> {
         let signing = SigningKey::new(&settings.borrow());
         Arc::new(Self {
             settings,
             signing,
             store,
+            events,
             outbound: Arc::default(),
             jwks: Arc::default(),
             callback: Callback::default(),
@@ -171,6 +179,15 @@ impl Auth {
         };
         let outcome = decided.as_ref().map_or_else(|denied| denied.label(), |_| "allowed");
         *self.decisions.lock().entry((request.action.label(), outcome)).or_default() += 1;
+        // Whoever speaks for a publisher tells more: it may fail after this as well.
+        if let (Err(denied), Action::Play) = (&decided, request.action) {
+            self.events.tell(Happening::PlayFailed {
+                stream_key: (!self.hides_keys(Action::Play)).then(|| request.key.to_string()),
+                protocol: request.protocol.label(),
+                remote: request.remote.to_string(),
+                reason: denied.to_string(),
+            });
+        }
         decided
     }
 

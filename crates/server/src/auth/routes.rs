@@ -80,7 +80,7 @@ async fn make_token(
     let (token, claims) = app.auth.make_token(scope, request.action, expiry, request.single_use)?;
     info!(stream_key = %claims.sub, action = %claims.act, once = claims.once, "token made");
     let publish_url = claims.sub.key().and_then(|key| {
-        let base = base_url(&app.rtmp_addresses(), asked_host(&uri, &headers))?;
+        let base = rtmp_url(&app, &uri, &headers)?;
         Some(format!("{base}/{key}?token={token}"))
     });
     let response = TokenResponse {
@@ -112,6 +112,11 @@ impl From<CannotSign> for Problem {
         };
         Self::new(status, error.to_string())
     }
+}
+
+/// Where RTMP clients find the server that was asked at `uri`, without a stream key.
+pub(crate) fn rtmp_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    base_url(&app.rtmp_addresses(), asked_host(uri, headers))
 }
 
 /// The host that was asked for, without a port.

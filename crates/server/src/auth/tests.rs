@@ -49,7 +49,7 @@ fn auth_with(store: Memory, change: impl FnOnce(&mut Settings)) -> Arc<Auth> {
     let mut settings = Settings::default();
     settings.auth.secret = SigningSecret(Some(Secret::new(SECRET)));
     change(&mut settings);
-    Auth::new(watch::channel(Arc::new(settings)).1, Arc::new(store))
+    Auth::new(watch::channel(Arc::new(settings)).1, Arc::new(store), Arc::default())
 }
 
 fn auth(change: impl FnOnce(&mut Settings)) -> Arc<Auth> {

@@ -4,8 +4,11 @@ use axum::extract::Request;
 use axum::http::{Method, Uri};
 
 /// What stands before a stream key, and what behind it names something to do with that stream: the longer first.
-const PREFIXES: [(&str, &[&str]); 2] =
-    [("/api/v1/streams/", &["/record/start", "/record/stop", "/stop"]), ("/api/v1/bans/", &[])];
+const PREFIXES: [(&str, &[&str]); 3] = [
+    ("/api/v1/streams/", &["/record/start", "/record/stop", "/stop"]),
+    ("/api/v1/bans/", &[]),
+    ("/api/v1/keyframes/", &[]),
+];
 
 /// Makes one segment of a stream key that is written plainly, `…/streams/live/test/stop`, as if it were percent-encoded,
 /// `…/streams/live%2Ftest/stop`: routes can tell the key only so.
@@ -52,6 +55,7 @@ mod tests {
             (&Method::OPTIONS, "/api/v1/streams/test/stop", None),
             (&Method::DELETE, "/api/v1/bans/live/stop", Some("/api/v1/bans/live%2Fstop")),
             (&Method::DELETE, "/api/v1/bans/live/test", Some("/api/v1/bans/live%2Ftest")),
+            (&get, "/api/v1/keyframes/live/test", Some("/api/v1/keyframes/live%2Ftest")),
             (&get, "/api/v1/streams", None),
             (&get, "/api/v1/streams/test", None),
             (&get, "/live/test/index.m3u8", None),

@@ -84,11 +84,15 @@ impl IntoResponse for Problem {
 }
 
 /// Makes a problem document of every error that is none yet: of what the router and the extractors answer by themselves.
+/// Pages for people stay what they are.
 pub(super) async fn complete(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || response.headers().get(header::CONTENT_TYPE) == Some(&MEDIA_TYPE) {
+    let is_told = response.headers().get(header::CONTENT_TYPE).is_some_and(|media_type| {
+        media_type == MEDIA_TYPE || media_type.as_bytes().starts_with(b"text/html")
+    });
+    if !is_error || is_told {
         return response;
     }
     let (mut parts, body) = response.into_parts();

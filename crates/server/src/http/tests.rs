@@ -69,6 +69,24 @@ async fn every_error_is_a_problem_document() {
 }
 
 #[tokio::test]
+async fn people_get_a_page_where_programs_get_a_problem() {
+    let app = app();
+    for (path, accept, status, media_type) in [
+        ("/", "*/*", 200, "text/html; charset=utf-8"),
+        ("/live/show", "*/*", 200, "text/html; charset=utf-8"),
+        ("/nowhere", "text/html,*/*;q=0.8", 404, "text/html; charset=utf-8"),
+        ("/live/no%20name", "text/html,*/*;q=0.8", 400, "text/html; charset=utf-8"),
+        ("/live/no%20name", "*/*", 400, "application/problem+json"),
+        ("/api/v1/nowhere", "application/json", 404, "application/problem+json"),
+        ("/assets/none.js", "*/*", 404, "application/problem+json"),
+    ] {
+        let response = answer(&app, Request::get(path).header("accept", accept)).await;
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], media_type, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_costs_one_request() {
     let routes =
         Routes::new().route("/", axum::routing::get(async || -> &'static str { panic!("a mistake") }));

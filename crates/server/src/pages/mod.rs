@@ -20,8 +20,9 @@ use crate::http::{Problem, Routes};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'";
 
-/// Another site may show a player in a frame. The dashboard it could make somebody click in.
-const NOT_IN_FRAMES: &str = "; frame-ancestors 'none'";
+/// Of the dashboard: it shows players in frames. Another site may do so, too, but in a frame with the dashboard it could
+/// make somebody click.
+const FRAMES: &str = "; frame-src 'self'; frame-ancestors 'none'";
 
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 
@@ -32,7 +33,7 @@ struct Files;
 /// `/` and what the pages consist of.
 pub(crate) fn routes() -> Routes {
     Routes::new()
-        .route("/", get(async |headers: HeaderMap| page("index.html", NOT_IN_FRAMES, &headers)))
+        .route("/", get(async |headers: HeaderMap| page("index.html", FRAMES, &headers)))
         .route("/assets/{*path}", get(asset))
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn player(request: &HeaderMap) -> Response {
 
 /// The page that says that there is nothing at an address.
 pub(crate) fn not_found(request: &HeaderMap, status: StatusCode) -> Response {
-    let mut response = page("not-found.html", NOT_IN_FRAMES, request);
+    let mut response = page("not-found.html", FRAMES, request);
     if response.status() == StatusCode::OK {
         *response.status_mut() = status;
     }

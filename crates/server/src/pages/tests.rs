@@ -13,7 +13,7 @@ fn shown<'a>(response: &'a Response, name: &HeaderName) -> &'a str {
 #[test]
 fn a_page_may_run_nothing_but_the_servers_own_scripts() {
     for (response, in_frames) in [
-        (page("index.html", NOT_IN_FRAMES, &request(&[])), false),
+        (page("index.html", FRAMES, &request(&[])), false),
         (player(&request(&[])), true),
         (not_found(&request(&[]), StatusCode::NOT_FOUND), false),
     ] {

@@ -111,6 +111,11 @@ impl Recordings {
         self.repairs.load(Ordering::Acquire) == 0
     }
 
+    /// Whether a file of this stream is being written.
+    pub(crate) fn is_active(&self, key: &StreamKey) -> bool {
+        self.active.lock().values().any(|active| active.stream == *key)
+    }
+
     fn forget(&self, id: StreamId) {
         self.wishes.send_if_modified(|wishes| wishes.remove(&id).is_some());
     }

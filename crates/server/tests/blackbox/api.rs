@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Player, Publisher};
 use reqwest::Method;
@@ -42,6 +43,9 @@ async fn a_live_stream_is_described() {
     }
     assert_eq!(stream["publisher"]["protocol"], "rtmp");
     assert_eq!(stream["tracks"][1]["sampleRate"], 44_100);
+    assert_eq!(stream["recording"], false);
+    let drift = stream["avDrift"].as_f64().expect("sound and picture were seen");
+    assert!(drift.abs() < 0.2, "{drift}");
     let frame_rate = stream["frameRate"].as_f64().expect("a frame rate");
     assert!((30.0..70.0).contains(&frame_rate), "{frame_rate} of 50 on a busy machine");
     for same in ["/api/v1/streams/live/show", "/api/v1/streams/show"] {
@@ -196,6 +200,84 @@ async fn a_stream_is_left_out_of_recording_on_demand() {
     web.get_until("/api/v1/recordings", |list| list["recordings"][0]["state"] == "recording").await;
 }
 
+/// A key frame of one NAL unit that ends with `number`.
+fn picture(number: u8) -> Bytes {
+    Bytes::from(vec![0x17, 1, 0, 0, 0, 0, 0, 0, 3, 0x65, 0x88, number])
+}
+
+/// The position of a box's type in a file.
+fn find(file: &[u8], kind: &[u8; 4]) -> Option<usize> {
+    file.windows(4).position(|window| window == kind)
+}
+
+#[tokio::test]
+async fn a_picture_is_the_newest_key_frame() {
+    let server = Server::start("").await;
+    let web = Web::of(&server).await;
+    web.get("/api/v1/keyframes/live/show").await.problem(404);
+    let mut publisher =
+        Publisher::connect(&server.url("live/show"), ClientOptions::default()).await.expect("it may publish");
+    publisher.send(MediaType::Video, 0, video_header()).await.expect("it publishes");
+    web.get_until("/api/v1/streams", |list| list["total"] == 1).await;
+    web.get("/api/v1/keyframes/live/show").await.problem(404);
+    publisher.send(MediaType::Video, 0, picture(1)).await.expect("it publishes");
+    publisher.send(MediaType::Video, 40, picture(2)).await.expect("it publishes");
+    web.get_until("/api/v1/streams/live/show", |stream| stream["tracks"][0]["frames"] == 2).await;
+
+    let ask = async |known: &str| {
+        let request = web.request(Method::GET, "/api/v1/keyframes/live/show").header("if-none-match", known);
+        request.send().await.expect("it answers")
+    };
+    let answer = ask("").await;
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"video/mp4".parse().expect("a type"))
+    );
+    let tag = answer.headers()["etag"].to_str().expect("text").to_owned();
+    let file = answer.bytes().await.expect("a body");
+    assert!(file.ends_with(&picture(2)[5..]), "the frame is at the end");
+    assert!(find(&file, b"avcC") < find(&file, b"moof"), "what a decoder needs comes first");
+    assert_eq!(ask(&tag).await.status(), 304);
+    publisher.send(MediaType::Video, 80, picture(3)).await.expect("it publishes");
+    web.get_until("/api/v1/streams/live/show", |stream| stream["tracks"][0]["frames"] == 3).await;
+    assert_eq!(ask(&tag).await.status(), 200);
+    assert_eq!(
+        web.get("/api/v1/streams/live/show").await.ok()["viewers"],
+        0,
+        "who looks at pictures views nothing"
+    );
+}
+
+#[tokio::test]
+async fn who_was_refused_can_be_looked_up() {
+    let server = Server::start("--auth-publish token --auth-play token").await;
+    let web = Web::of(&server).await;
+    assert_eq!(web.get("/api/v1/server").await.ok()["publishAuth"], "token");
+    for _ in 0..2 {
+        web.get("/live/show.flv").await.problem(401);
+    }
+    let mut wire = Wire::connect(server.address(), "live").await;
+    wire.publish("show").await.expect_err("it has no token");
+    let told = web.get_until("/api/v1/refusals", |answer| answer["total"] == 2).await;
+    let brief = |one: &Value| {
+        let fields = ["action", "streamKey", "protocol", "remote", "count"];
+        fields.map(|field| one[field].clone())
+    };
+    let refusals = told["refusals"].as_array().expect("a list");
+    assert_eq!(
+        brief(&refusals[0]),
+        [json!("publish"), json!("live/show"), json!("rtmp"), json!("127.0.0.1"), json!(1)]
+    );
+    assert_eq!(
+        brief(&refusals[1]),
+        [json!("play"), json!("live/show"), json!("flv"), json!("127.0.0.1"), json!(2)]
+    );
+    assert!(
+        refusals[0]["reason"].as_str().is_some_and(|reason| reason.contains("token is missing")),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn events_are_told_as_they_happen() {
     let server = Server::start("").await;
@@ -322,6 +404,8 @@ async fn the_description_has_every_route_and_answers_are_what_it_says() {
         ("/api/v1/bans", "/api/v1/bans"),
         ("/api/v1/recordings", "/api/v1/recordings"),
         ("/api/v1/relays", "/api/v1/relays"),
+        ("/api/v1/refusals", "/api/v1/refusals"),
+        ("/api/v1/server", "/api/v1/server"),
     ] {
         openapi::check(&description, route, &web.get(path).await.ok());
     }

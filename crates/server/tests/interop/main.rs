@@ -1,4 +1,4 @@
-//! Real clients against a real server: FFmpeg old and new, GStreamer, rtmpdump, VLC, OBS Studio, nginx-rtmp.
+//! Real clients against a real server: FFmpeg old and new, GStreamer, rtmpdump, VLC, OBS Studio, Chromium, nginx-rtmp.
 //!
 //! Each test starts a server of its own on a free port and compares what came out with what went in, packet by packet.
 //! `make interop` installs the programs and runs this; a test whose program is missing fails and says so.
@@ -14,6 +14,7 @@ mod metrics;
 mod multitrack;
 mod obs;
 mod openapi;
+mod pages;
 mod players;
 mod probe;
 mod recording;

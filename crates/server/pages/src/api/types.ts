@@ -1,5 +1,15 @@
 /** What the API answers, as `/api/v1/openapi.json` describes it; only the fields that the pages show. */
 
+export interface ServerInfo {
+  version: string;
+  commit: string;
+  startedAt: string;
+  uptime: number;
+  publishAuth: 'open' | 'token' | 'http';
+  playAuth: 'open' | 'token' | 'http';
+  rtmpUrl: string | null;
+}
+
 export interface Stream {
   streamKey: string;
   active: boolean;
@@ -16,7 +26,7 @@ export interface Stream {
   gopDuration: number | null;
   gopFrames: number | null;
   avDrift: number | null;
-  recording: string | null;
+  recording: boolean;
   tracks: Track[];
   publisher: { protocol: string; remote: string } | null;
   framesDropped: number;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parse, streamHref } from './route';
+import { parse, replayHref, streamHref } from './route';
 
 test.each([
   ['', { view: 'streams' }],
@@ -17,4 +17,8 @@ test.each([
 
 test('a link leads back to its stream', () => {
   expect(parse(streamHref('live/a.b~c'))).toEqual({ view: 'stream', key: 'live/a.b~c' });
+});
+
+test('the player of a recording is not its file', () => {
+  expect(replayHref('live_show_20261121_043159.flv')).toBe('/vod/live_show_20261121_043159');
 });

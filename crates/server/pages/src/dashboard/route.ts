@@ -50,6 +50,11 @@ export function playerHref(key: string): string {
   return `/${key}`;
 }
 
+/** The address of a recording's player: with the ending of its file it would be the file. */
+export function replayHref(id: string): string {
+  return `/vod/${encodeURIComponent(id.replace(/\.(flv|mp4)$/, ''))}`;
+}
+
 export const route = signal<Route>({ view: 'streams' });
 
 /** Follows the address from now on. */

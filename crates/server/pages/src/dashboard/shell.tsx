@@ -1,10 +1,12 @@
 import type { ComponentChildren } from 'preact';
 import { access, hasToken, setToken } from '../api/client';
+import { span } from '../shared/format';
 import { Icon, type IconName } from '../shared/icons';
 import { nextTheme, theme, type Theme } from '../shared/theme';
 import logo from '../shared/icon.svg';
 import { AccessNotice } from './access';
 import { route, type View } from './route';
+import { serverInfo } from './store';
 
 const places: { view: View; name: string; icon: IconName }[] = [
   { view: 'streams', name: 'Streams', icon: 'signal' },
@@ -50,7 +52,25 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <main id="main" tabIndex={-1}>
         <AccessNotice>{children}</AccessNotice>
       </main>
+      <Foot />
     </>
+  );
+}
+
+function Foot() {
+  const server = serverInfo.value;
+  return (
+    <footer class="foot">
+      {server && (
+        <>
+          <span>
+            Flumen {server.version} <span class="mono">{server.commit}</span>
+          </span>
+          <span>running for {span(server.uptime)}</span>
+        </>
+      )}
+      <a href="/api/docs">API</a>
+    </footer>
   );
 }
 

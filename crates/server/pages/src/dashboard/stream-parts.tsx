@@ -24,9 +24,9 @@ export function protocolName(label: string): string {
   return protocols[label] ?? label.toUpperCase();
 }
 
-/** The viewers, and by which protocol. */
-export function viewersByProtocol(stream: Stream): string {
-  const parts = Object.entries(stream.viewersByProtocol).filter(([, number]) => number > 0);
+/** How many viewers by which protocol: `2 RTMP · 5 HLS`. */
+export function byProtocol(viewers: Record<string, number>): string {
+  const parts = Object.entries(viewers).filter(([, number]) => number > 0);
   return parts.map(([label, number]) => `${number} ${protocolName(label)}`).join(' · ');
 }
 

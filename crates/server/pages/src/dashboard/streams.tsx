@@ -4,8 +4,9 @@ import { Icon } from '../shared/icons';
 import { sparkline } from './history';
 import { playerHref, streamHref } from './route';
 import { histories, streams, totals } from './store';
-import { State, summary, viewers, viewersByProtocol } from './stream-parts';
+import { byProtocol, State, summary, viewers } from './stream-parts';
 import { Thumbnail } from './thumbnail';
+import { Watch } from './watch';
 
 /** Everything that is on air, or waited for. */
 export function Streams() {
@@ -27,12 +28,12 @@ export function Streams() {
 }
 
 function Totals() {
-  const { live, viewers, bitsIn, bitsOut } = totals.value;
+  const { live, viewers, viewersByProtocol, bitsIn, bitsOut } = totals.value;
   const figures = [
-    ['On air', String(live)],
-    ['Viewers', viewers.toLocaleString('en')],
-    ['In', bitRate(bitsIn)],
-    ['Out', bitRate(bitsOut)],
+    ['On air', String(live), ''],
+    ['Viewers', viewers.toLocaleString('en'), byProtocol(viewersByProtocol)],
+    ['In', bitRate(bitsIn), ''],
+    ['Out', bitRate(bitsOut), ''],
   ] as const;
   return (
     <section aria-labelledby="streams-heading">
@@ -40,10 +41,12 @@ function Totals() {
         Streams
       </h1>
       <dl class="totals">
-        {figures.map(([name, value]) => (
+        {figures.map(([name, value, note]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd class="number">{value}</dd>
+            <dd class="number">
+              {value} {note && <small>{note}</small>}
+            </dd>
           </div>
         ))}
       </dl>
@@ -64,9 +67,9 @@ function StreamCard({ stream }: { stream: Stream }) {
         </span>
         {stream.active && <span class="duration number">{clock(stream.duration)}</span>}
         {stream.active && (
-          <a class="watch" href={playerHref(key)} target="_blank" rel="noopener" aria-label={`Watch ${key}`}>
+          <Watch class="watch" href={playerHref(key)} streamKey={key} label={`Watch ${key}`}>
             <Icon name="play" filled />
-          </a>
+          </Watch>
         )}
       </div>
       <div class="about">
@@ -81,7 +84,7 @@ function StreamCard({ stream }: { stream: Stream }) {
           <svg class="sparkline" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">
             <path d={sparkline(rates, 100, 22)} />
           </svg>
-          <p class="number viewers" title={viewersByProtocol(stream)}>
+          <p class="number viewers" title={byProtocol(stream.viewersByProtocol)}>
             <Icon name="eye" />
             <span aria-label={viewers(stream)}>{stream.viewers.toLocaleString('en')}</span>
           </p>

@@ -5,8 +5,11 @@ mod common;
 pub(super) mod docs;
 mod events;
 mod key;
+mod keyframes;
 mod recordings;
+mod refusals;
 mod relays;
+mod server;
 pub(crate) mod streams;
 
 use axum::body::Bytes;
@@ -52,10 +55,13 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .merge(streams::routes())
+        .merge(keyframes::routes())
         .merge(clients::routes())
         .merge(recordings::routes())
         .merge(relays::routes())
         .merge(events::routes())
+        .merge(refusals::routes())
+        .merge(server::routes())
         .merge(auth::routes::routes())
 }
 

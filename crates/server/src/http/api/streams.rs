@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::key::{Key, seconds, time_ago};
+use super::keyframes;
 use crate::app::App;
 use crate::auth::Protocol;
 use crate::http::{Problem, Routes};
@@ -60,6 +61,13 @@ struct Stream {
     frame_rate: Option<f64>,
     /// Seconds between the newest two key frames.
     gop_duration: Option<f64>,
+    /// Video frames from one of them to the other.
+    gop_frames: Option<u64>,
+    /// Seconds by which sound arrives ahead of the picture it belongs to, below 0 behind it: by the decode times of the
+    /// newest frames of the first audio and the first video track, over the last five seconds.
+    av_drift: Option<f64>,
+    /// Whether it is being recorded.
+    recording: bool,
     /// All tracks.
     tracks: Vec<Track>,
     /// Who publishes.
@@ -197,6 +205,9 @@ impl Stream {
             gop_duration: on_air
                 .and_then(|on_air| on_air.gop)
                 .map(|gop| gop.duration.as_millis() as f64 / 1000.0),
+            gop_frames: on_air.and_then(|on_air| on_air.gop).map(|gop| gop.frames),
+            av_drift: rate.and_then(|rate| rate.drift).map(|drift| (drift * 1000.0).round() / 1000.0),
+            recording: app.recordings.is_active(&info.key),
             publisher: on_air
                 .map(|on_air| Publisher { protocol: on_air.protocol, remote: on_air.peer.to_string() }),
             frames_dropped: counters.skipped_evicted + counters.skipped_lagging,
@@ -211,7 +222,7 @@ impl Stream {
 
 /// Whether readers with this label are people who watch. The labels of the server's own readers stand here.
 pub(crate) fn is_viewer(label: &str) -> bool {
-    !matches!(label, "record" | hls::READER | relay::PUSH)
+    !matches!(label, "record" | keyframes::LABEL | hls::READER | relay::PUSH)
 }
 
 impl From<StreamState> for Phase {

@@ -16,7 +16,7 @@ pub(crate) use packets::{
 };
 pub(crate) use process::{Process, run};
 pub(crate) use programs::{
-    clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, program, python, script, tool, unprivileged_program,
+    clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, node, program, python, script, tool, unprivileged_program,
 };
 pub(crate) use proxy::Proxy;
 pub(crate) use raw::{RawClient, tags_of};

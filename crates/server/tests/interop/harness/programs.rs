@@ -31,6 +31,12 @@ pub(crate) fn tool(name: &str) -> Command {
     Command::new(present(target().join("tools/venv/bin").join(name)))
 }
 
+/// Node.js: the one that `scripts/pages` installed, where there was none that is new enough.
+pub(crate) fn node() -> Command {
+    let ours = target().join("tools/node/bin/node");
+    if ours.exists() { Command::new(ours) } else { program("node") }
+}
+
 /// ffprobe 5.1, which reports errors and what it is asked for.
 pub(crate) fn ffprobe() -> Command {
     let mut command = program("ffprobe");
