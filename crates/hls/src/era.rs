@@ -16,9 +16,8 @@ pub(crate) struct Era {
     tracks: Vec<Track>,
     /// Decode time of the primary track's newest frame.
     now: Timestamp,
-    /// When its first picture is presented, and how long after its decoding.
+    /// When its first picture is presented.
     begin: Timestamp,
-    offset: TimeDelta,
     /// Something has changed that the next key frame of the primary track can take up.
     wants_end: bool,
 }
@@ -51,7 +50,7 @@ impl Era {
             Beginning { id: *id, format: format.clone(), start: start as u64 }
         });
         let beginnings = beginnings.collect();
-        (Self { tracks, now: first.dts, begin: first.pts(), offset: first.cts, wants_end: false }, beginnings)
+        (Self { tracks, now: first.dts, begin: first.pts(), wants_end: false }, beginnings)
     }
 
     pub(crate) fn has(&self, track: TrackId) -> bool {
@@ -77,13 +76,13 @@ impl Era {
         let (complete, is_sample) = primary.push(frame);
         if let Some(sample) = complete {
             if output.would_overflow(primary.id(), &sample) {
-                end_segment(primary, others, self.now + self.offset, output);
+                end_segment(primary, others, self.begin, output);
             }
             output.add(primary.id(), sample);
         }
         if is_sample {
             if frame.kind == FrameKind::Key && output.is_long_enough(primary.id()) {
-                end_segment(primary, others, frame.pts(), output);
+                end_segment(primary, others, self.begin, output);
             }
             self.now = self.now.max(frame.dts);
         }
@@ -145,7 +144,7 @@ impl Era {
         let Some((primary, others)) = self.tracks.split_first_mut() else { return };
         if let Some(last) = primary.finish() {
             if output.would_overflow(primary.id(), &last) {
-                end_segment(primary, others, self.now + self.offset, output);
+                end_segment(primary, others, self.begin, output);
             }
             output.add(primary.id(), last);
         }
@@ -159,10 +158,12 @@ impl Era {
     }
 }
 
-/// A segment ends where `at` is presented.
-fn end_segment(primary: &Track, others: &mut [Track], at: Timestamp, output: &mut Output) {
+/// The segment that the primary track is making ends. For the others it ends where that is presented, taking for granted
+/// that all key frames are shown equally long after their decoding: so their segments are as long.
+fn end_segment(primary: &Track, others: &mut [Track], begin: Timestamp, output: &mut Output) {
+    let Some(lasted) = output.lasted(primary.id()) else { return };
     output.close(primary.id(), 0);
-    others.iter_mut().for_each(|track| track.end_segment(at));
+    others.iter_mut().for_each(|track| track.end_segment(begin + lasted));
 }
 
 /// A duration; one of 292 years and more is as long as that.

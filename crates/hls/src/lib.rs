@@ -16,6 +16,8 @@ mod config;
 mod dash;
 mod encryption;
 mod era;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gathering;
 mod names;
 mod output;

@@ -25,6 +25,8 @@ pub(crate) struct Output {
     discontinuities: u64,
     /// `EXT-X-TARGETDURATION`, once it is playable.
     pub(crate) target_duration: Option<u64>,
+    /// The longest sample that had to begin a segment of its own.
+    longest_sample: Duration,
     window: Window,
     /// Counts visible changes.
     pub(crate) version: u64,
@@ -57,6 +59,7 @@ impl Output {
             next: config.first_sequence,
             discontinuities: 0,
             target_duration: None,
+            longest_sample: Duration::ZERO,
             window: Window::new(config.first_sequence),
             version: 0,
             has_ended: false,
@@ -120,12 +123,20 @@ impl Output {
         self.target_duration.map_or(unseen, |target| Duration::from_secs(target).saturating_add(TARGET_SLACK))
     }
 
-    pub(crate) fn would_overflow(&self, id: RenditionId, sample: &Sample) -> bool {
+    /// Whether the segment that a rendition is making has to end before this sample.
+    pub(crate) fn would_overflow(&mut self, id: RenditionId, sample: &Sample) -> bool {
         let longest = self.longest();
-        self.rendition(id).is_some_and(|rendition| {
-            let timescale = rendition.init().map_or(1, |init| init.format.timescale());
-            rendition.would_overflow(sample, to_ticks(longest, timescale))
-        })
+        let Some(rendition) = self.renditions.iter().find(|rendition| rendition.id() == id) else {
+            return false;
+        };
+        let timescale = rendition.init().map_or(1, |init| init.format.timescale());
+        let overflows = rendition.would_overflow(sample, to_ticks(longest, timescale));
+        if overflows {
+            // The target duration, if it is fixed now, has to do for it too.
+            let duration = to_duration(sample.duration.into(), timescale);
+            self.longest_sample = self.longest_sample.max(duration);
+        }
+        overflows
     }
 
     /// Whether the segment that is being made is long enough to end at a key frame.
@@ -195,6 +206,7 @@ impl Output {
         }
         let segments = self.renditions.iter().flat_map(Rendition::segments);
         let longest = segments.map(|segment| segment.duration()).max().unwrap_or_default();
+        let longest = longest.max(self.longest_sample);
         let longest = longest.saturating_sub(TARGET_SLACK).max(self.config.segment_duration);
         let whole = longest.as_secs() + u64::from(longest.subsec_nanos() > 0);
         self.target_duration = Some(whole.max(1));

@@ -132,9 +132,10 @@ impl Packager {
         self.follow();
     }
 
-    /// Whether playlists can be handed out: each rendition has a finished segment.
+    /// Whether there is something to play: each rendition had a finished segment, and some still have one.
     pub fn is_playable(&self) -> bool {
         self.output.target_duration.is_some()
+            && self.renditions().flat_map(Rendition::segments).any(|segment| !segment.is_gap())
     }
 
     /// Whether the publication has ended, and no other has begun.

@@ -195,8 +195,9 @@ impl Rendition {
     /// Whether the sample would make the segment longer than `longest` ticks or larger than any.
     pub(crate) fn would_overflow(&self, sample: &Sample, longest: u64) -> bool {
         self.open.as_ref().is_some_and(|open| {
+            let end = open.end.max(sample.dts + u64::from(sample.duration));
             open.frames > 0
-                && (open.end - open.start + u64::from(sample.duration) > longest
+                && (end - open.start > longest
                     || open.size + sample.payload.len() > MAX_SEGMENT_SIZE
                     || open.parts.len() >= MAX_PARTS)
         })

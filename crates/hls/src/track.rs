@@ -32,7 +32,8 @@ pub(crate) struct Track {
 /// Samples that wait for the primary track have at most this many bytes and frames; what comes beyond is lost.
 const MAX_WAITING_SIZE: usize = 32 << 20;
 const MAX_WAITING: usize = 16_384;
-/// An audio sample that reaches this far over a boundary is a pause in the sound, and is cut there: a fifth of a second.
+/// A sample that lasts longer than this and over a boundary is a pause, and is cut there: a fifth of a second, so that no
+/// segment is longer than the target duration allows.
 const PAUSES_PER_SECOND: u32 = 5;
 
 impl Track {
@@ -113,8 +114,7 @@ impl Track {
         loop {
             let next = self.waiting.front().or(self.sampler.held());
             if let (Some(&at), Some(next)) = (self.boundaries.front(), next)
-                && presented(next) >= at
-                && (next.kind == FrameKind::Key || self.boundaries.len() > 1)
+                && self.begins_a_segment(next, at)
             {
                 self.close(at, output);
             } else if let Some(sample) = self.next_until(now) {
@@ -151,11 +151,19 @@ impl Track {
         Some(sample)
     }
 
+    /// Whether the segment that ends at `at` is over before this sample. Pictures go on until a key frame, or the end of the
+    /// next segment; that of another encoder may stand a little before.
+    fn begins_a_segment(&self, next: &Sample, at: u64) -> bool {
+        let half_frame = if self.id.is_video() { u64::from(next.duration) / 2 } else { 0 };
+        let is_key = next.kind == FrameKind::Key;
+        presented(next) >= at && self.boundaries.len() > 1 || is_key && presented(next) + half_frame >= at
+    }
+
     /// Whether nothing came for a while after this sample, and a segment ended meanwhile.
     fn pauses_over_a_boundary(&self, sample: &Sample) -> bool {
-        let slack = u64::from(self.timescale / PAUSES_PER_SECOND);
         let end = sample.dts + u64::from(sample.duration);
-        !self.id.is_video() && self.boundaries.front().is_some_and(|at| sample.dts < *at && end > at + slack)
+        sample.duration > self.timescale / PAUSES_PER_SECOND
+            && self.boundaries.front().is_some_and(|at| sample.dts < *at && end > *at)
     }
 
     /// Closes the oldest segment with the samples before its boundary, though it is not known whether more will come.

@@ -9,14 +9,15 @@ use super::text::Uri;
 use crate::output::Output;
 use crate::{Init, Rendition};
 
-/// The multivariant playlist; `None` if there is no rendition.
+/// The multivariant playlist; `None` if no rendition has a segment.
 pub(crate) fn multivariant(output: &Output, query: &str) -> Option<String> {
-    let active = || output.renditions.iter().filter(|rendition| rendition.is_active());
-    let choices = |is_video: bool| {
-        let of_kind = active().filter(move |rendition| rendition.id().is_video() == is_video);
-        of_kind.filter_map(Choice::new).collect::<Vec<_>>()
-    };
-    let (videos, sounds) = (choices(true), choices(false));
+    let mut choices: Vec<_> = output.renditions.iter().filter_map(Choice::new).collect();
+    // What the publisher sends now; but what it sent before, while nothing of that is finished.
+    if choices.iter().any(|choice| choice.rendition.is_active()) {
+        choices.retain(|choice| choice.rendition.is_active());
+    }
+    let (videos, sounds): (Vec<_>, Vec<_>) =
+        choices.into_iter().partition(|choice| choice.rendition.id().is_video());
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:9\n");
     let groups = groups(&sounds);
     let is_plain = videos.is_empty() && sounds.len() == 1;

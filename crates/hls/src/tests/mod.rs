@@ -7,5 +7,6 @@ mod listing;
 mod source;
 mod timing;
 
+pub(crate) use checker::Checker;
 pub(crate) use golden::{compare, noon, push_all, rendition};
 pub(crate) use source::{TrackPlan, aac_44k, load, publish};

@@ -82,9 +82,14 @@ impl TrackPlan {
         }
     }
 
+    /// When frame `index` is decoded, in whole milliseconds.
+    pub(crate) fn millis(&self, index: i64) -> i64 {
+        index * 1000 * self.rate.1 / self.rate.0
+    }
+
     /// Frame `index`, in whole milliseconds from `start`.
     pub(crate) fn frame(&self, index: i64, start: i64) -> Frame {
-        let at = |index: i64| index * 1000 * self.rate.1 / self.rate.0;
+        let at = |index| self.millis(index);
         let kind = if index % self.gop == 0 { FrameKind::Key } else { FrameKind::Delta };
         let dts = at(index);
         // Every other picture between the key frames comes after the one it is shown before.
