@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::flv::{Demuxer, Dialect, Metadata, Reader, TagType, encode_body, parse_body};
+use crate::flv::{Demuxer, Dialect, Metadata, Reader, Scan, Step, TagType, encode_body, parse_body};
 use crate::mp4::recording::{Completion, Recording};
 use crate::mp4::write::{Run, Sample, Sampler, TrackFormat, fragment, init_segment};
 use crate::mp4::{BoxHeader, Movie};
@@ -51,6 +51,18 @@ pub fn flv_file(data: &[u8]) {
         assert!(frame.payload.len() <= file.len());
     }
     assert!(demuxer.unreadable_tags() <= tags.len() as u64);
+
+    let mut scan = Scan::new();
+    let step = |scan: &mut Scan| {
+        let head = file.get(scan.head_at() as usize..).unwrap_or_default();
+        scan.step(head, file.len() as u64)
+    };
+    let mut end = 0;
+    while let Step::Tag(place) = step(&mut scan) {
+        assert!(place.position >= end);
+        end = place.body_at() + place.body_len as u64;
+        assert!(end <= file.len() as u64);
+    }
 }
 
 /// A movie, or a fragment after a fixed one, gives no configuration larger than itself (`OpusHead` has eight bytes more

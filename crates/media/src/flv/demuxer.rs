@@ -21,6 +21,12 @@ impl Demuxer {
         Self::default()
     }
 
+    /// A demuxer of what follows in a file where the tag at `position` begins; see [`Reader::resume`]. A tag later than
+    /// 49.7 days has the time that its timestamp tells by itself.
+    pub fn resume(position: u64) -> Self {
+        Self { reader: Reader::resume(position), ..Self::default() }
+    }
+
     /// Takes the next frame off `input`, or `None` if more bytes are needed.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use flumen_amf0::{Decoder, Limits, Object, Value, encode_all};
 
 use super::Error;
-use crate::{AudioCodec, FourCc, MediaKind, TrackId, VideoCodec};
+use crate::{AudioCodec, FourCc, MediaKind, Timestamp, TrackId, VideoCodec};
 
 /// The properties of an `onMetaData` message.
 ///
@@ -94,6 +94,23 @@ impl Metadata {
     /// How long the file is, in seconds; live streams say 0 or nothing.
     pub fn duration(&self) -> Option<f64> {
         self.default_track().number(&["duration"])
+    }
+
+    /// The key frame index of a finished recording: where the tags of key frames begin, and when they are decoded, in the
+    /// order of the file. Empty if there is none, or it makes no sense.
+    pub fn key_frames(&self) -> Vec<(u64, Timestamp)> {
+        let index = self.properties.get("keyframes").and_then(Value::as_object);
+        let numbers =
+            |name| index.and_then(|index| index.get(name)).and_then(Value::as_array).unwrap_or_default();
+        let (positions, times) = (numbers("filepositions"), numbers("times"));
+        let entries = positions.iter().zip(times).map(|(position, time)| {
+            let (position, seconds) = (position.as_number()?, time.as_number()?);
+            // More is in no file, and lasts longer than any.
+            let makes_sense = (0.0..1e15).contains(&position) && (0.0..1e9).contains(&seconds);
+            makes_sense.then(|| (position as u64, Timestamp::from_millis((seconds * 1e3).round() as i64)))
+        });
+        let entries: Option<Vec<_>> = entries.collect();
+        entries.filter(|_| positions.len() == times.len()).unwrap_or_default()
     }
 
     /// What is said about `track`.
@@ -255,6 +272,23 @@ mod tests {
         }
         let metadata = Metadata::from(Object::from([("audiocodecid", number(FourCc::OPUS))]));
         assert_eq!(metadata.track(TrackId::AUDIO).audio_codec(), Some(AudioCodec::Opus));
+    }
+
+    #[test]
+    fn an_index_is_read_or_makes_no_sense() {
+        let index = |positions: &[f64], times: &[f64]| {
+            let numbers = |numbers: &[f64]| -> Value {
+                numbers.iter().copied().map(Value::Number).collect::<Vec<_>>().into()
+            };
+            let index = Object::new().with("filepositions", numbers(positions)).with("times", numbers(times));
+            Metadata::from(Object::from([("keyframes", index)])).key_frames()
+        };
+        let at = Timestamp::from_millis;
+        assert_eq!(index(&[13.0, 9000.0], &[0.0, 2.002]), [(13, at(0)), (9000, at(2002))]);
+        assert_eq!(index(&[13.0], &[]), []);
+        assert_eq!(index(&[-1.0], &[0.0]), []);
+        assert_eq!(index(&[13.0], &[f64::NAN]), []);
+        assert_eq!(Metadata::default().key_frames(), []);
     }
 
     #[test]

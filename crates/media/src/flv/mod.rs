@@ -1,8 +1,8 @@
 //! FLV and Enhanced RTMP: what the audio, video and script messages of RTMP mean, and the file format around them.
 //!
 //! [`parse_body`] turns one message (or FLV tag) into frames, [`encode_body`] is the inverse. [`Metadata`] reads
-//! `onMetaData`. [`Reader`] and [`Demuxer`] take tags and frames off the bytes of a file, [`Writer`] makes a file or an
-//! HTTP-FLV response, and [`Recording`] a file that can be sought in once it is finished.
+//! `onMetaData`. [`Reader`] and [`Demuxer`] take tags and frames off the bytes of a file, [`Scan`] finds where they stand,
+//! [`Writer`] makes a file or an HTTP-FLV response, and [`Recording`] a file that can be sought in once it is finished.
 //!
 //! # Decisions
 //!
@@ -31,6 +31,7 @@ mod error;
 mod metadata;
 mod reader;
 mod recording;
+mod scan;
 mod script;
 mod tag;
 mod video;
@@ -50,6 +51,7 @@ pub use error::Error;
 pub use metadata::{Metadata, TrackMetadata};
 pub use reader::Reader;
 pub use recording::{Patch, Recording, Recovered, Recovery};
+pub use scan::{Scan, Step, TagPlace};
 pub use script::{set_data_frame, strip_set_data_frame};
 pub use tag::{Header, Tag};
 pub use writer::{Pieces, Writer};

@@ -57,6 +57,18 @@ impl Reader {
         Self::default()
     }
 
+    /// A reader of what follows in a file where the tag at `position` begins. The first bytes it gets are those from
+    /// [`position`](Self::position) on: the back pointer before the tag.
+    pub fn resume(position: u64) -> Self {
+        let position = position.saturating_sub(BACK_POINTER as u64);
+        Self { state: State::Tag, position, ..Self::default() }
+    }
+
+    /// A reader of what follows at `position`, where there is no tag: it skips what stands before the next one.
+    pub fn lost_at(position: u64) -> Self {
+        Self { state: State::Lost, position, ..Self::default() }
+    }
+
     /// The header of the file, once it was read.
     pub fn header(&self) -> Option<Header> {
         self.header
