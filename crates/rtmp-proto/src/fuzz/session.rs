@@ -140,7 +140,7 @@ impl Uses {
             | ServerEvent::Seek { stream, .. }
             | ServerEvent::Receive { stream, .. } => assert!(playing(stream)),
             ServerEvent::BufferLength { .. } | ServerEvent::Pong { .. } => {}
-            ServerEvent::UnknownCommand(_) => assert!(self.connected),
+            ServerEvent::UnknownCommand(_) | ServerEvent::StreamLength { .. } => assert!(self.connected),
         }
     }
 
@@ -162,6 +162,13 @@ impl Uses {
             ServerEvent::Connect(_) => return session.accept_connect(output).expect("connect is pending"),
             ServerEvent::Publish(request) => (request.stream, &request.name),
             ServerEvent::Play(request) => (request.stream, &request.name),
+            ServerEvent::StreamLength { transaction, .. } => {
+                return session.answer_stream_length(*transaction, 0.0, output);
+            }
+            ServerEvent::Seek { stream, position } => {
+                let end = session.send_play_complete(*stream, *position as u32, *position, output);
+                return end.expect("a short message");
+            }
             _ => return,
         };
         let Some(asked) = self.streams.get_mut(&stream.0) else { return };

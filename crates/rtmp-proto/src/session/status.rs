@@ -47,6 +47,8 @@ statuses! {
     PLAY_START = "status" "NetStream.Play.Start";
     /// Playing has ended.
     PLAY_STOP = "status" "NetStream.Play.Stop";
+    /// All of a recording was sent.
+    PLAY_COMPLETE = "status" "NetStream.Play.Complete";
     /// Playing is impossible or not allowed.
     PLAY_FAILED = "error" "NetStream.Play.Failed";
     /// There is no such stream, and the player does not want to wait for one.

@@ -138,6 +138,7 @@ impl ServerSession {
             "seek" => self.seek(stream, &command, output),
             "receiveAudio" => self.receive(stream, MediaType::Audio, &command, output),
             "receiveVideo" => self.receive(stream, MediaType::Video, &command, output),
+            "getStreamLength" => stream_length(&command),
             _ => self.small_talk(command, output),
         }
     }
@@ -155,7 +156,6 @@ impl ServerSession {
                 self.notify("onFCSubscribe", Status::PLAY_START, &command, output);
                 Value::Null
             }
-            "getStreamLength" => Value::from(0.0),
             "releaseStream" | "_checkbw" => Value::Null,
             other => {
                 unknown = Some(ServerEvent::UnknownCommand(other.to_owned()));
@@ -245,6 +245,13 @@ impl ServerSession {
         let call = Command::new(name, 0.0, [Value::Object(info)]);
         self.link.put_command(MessageStreamId::CONNECTION, &call, output);
     }
+}
+
+fn stream_length(command: &Command) -> Option<ServerEvent> {
+    let name = command.str_arg(0).unwrap_or_default().to_owned();
+    // Nobody waits for the answer to a command without a number.
+    (command.transaction != 0.0)
+        .then_some(ServerEvent::StreamLength { transaction: command.transaction, name })
 }
 
 fn unexpected(what: &'static str) -> Error {

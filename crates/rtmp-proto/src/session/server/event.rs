@@ -43,6 +43,14 @@ pub enum ServerEvent {
         /// Where to, milliseconds.
         position: f64,
     },
+    /// The client asks how long a recording is: answer with
+    /// [`answer_stream_length`](crate::ServerSession::answer_stream_length).
+    StreamLength {
+        /// What the answer has to name.
+        transaction: f64,
+        /// The stream name, as the client wrote it; may carry a query.
+        name: String,
+    },
     /// A player switches audio or video on or off; [`wants`](crate::ServerSession::wants) tells what holds now.
     Receive {
         /// Its message stream.
@@ -113,7 +121,7 @@ pub struct PlayRequest {
     /// The stream name, as the client wrote it; may carry a query.
     pub name: String,
     /// Where to start. Negative: live (−1, librtmp −1000), or live and failing that recorded (−2, FFmpeg −2000). Else a
-    /// position in a recording: seconds from Flash, milliseconds from FFmpeg and librtmp.
+    /// position in a recording: milliseconds from Flash Player, FFmpeg and librtmp, seconds from who goes by RTMP §7.2.2.1.
     pub start: f64,
     /// How long to play, in the unit of `start`; negative: to the end.
     pub duration: f64,

@@ -288,6 +288,29 @@ impl ServerSession {
         self.link.put_command(stream, &status.command(description), output);
     }
 
+    /// Answers [`ServerEvent::StreamLength`]: how long the stream is, in seconds; 0 for one that is live or not there.
+    pub fn answer_stream_length(&mut self, transaction: f64, seconds: f64, output: &mut Output) {
+        let answer = Command::new("_result", transaction, [Value::from(seconds)]);
+        self.link.put_command(MessageStreamId::CONNECTION, &answer, output);
+    }
+
+    /// Tells a player that all of a recording was sent, up to `timestamp` (milliseconds, modulo 2³²): `onPlayStatus`, which
+    /// is no command but a data message. `seconds` is how long that plays.
+    ///
+    /// # Errors
+    /// As [`send_media`](Self::send_media); the message is short.
+    pub fn send_play_complete(
+        &mut self,
+        stream: MessageStreamId,
+        timestamp: u32,
+        seconds: f64,
+        output: &mut Output,
+    ) -> Result<(), Error> {
+        let info = Status::PLAY_COMPLETE.info("").with("duration", seconds);
+        let payload = flumen_amf0::encode_all(&["onPlayStatus".into(), Value::Object(info)]).into();
+        self.link.put_media(Media { stream, kind: MediaType::Data, timestamp, payload }, output)
+    }
+
     /// Sends a user control event, such as Stream EOF.
     pub fn send_user_control(&mut self, event: UserControl, output: &mut Output) {
         self.link.put_user_control(event, output);

@@ -203,6 +203,10 @@ impl Server {
             ServerEvent::Connect(_) => session.accept_connect(output),
             ServerEvent::Publish(request) => session.accept_publish(request.stream, output),
             ServerEvent::Play(request) => session.accept_play(request.stream, output),
+            ServerEvent::StreamLength { transaction, .. } => {
+                session.answer_stream_length(*transaction, 0.0, output);
+                Ok(())
+            }
             _ => Ok(()),
         };
         accepted.expect("it was asked for");

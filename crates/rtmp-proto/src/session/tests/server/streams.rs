@@ -188,6 +188,29 @@ fn seeking_is_the_callers_affair() {
 }
 
 #[test]
+fn how_long_a_stream_is_the_caller_knows() {
+    let mut server = Server::connected();
+    server.accepts = false;
+    server.client.command(0, "getStreamLength", 3.0, ["demo?token=x".into()]);
+    let asked = ServerEvent::StreamLength { transaction: 3.0, name: "demo?token=x".to_owned() };
+    assert_eq!(server.run(), [asked]);
+    server.session.answer_stream_length(3.0, 61.5, &mut server.output);
+    assert_eq!(server.said(), ["0 _result 3 null 61.5"]);
+    server.client.command(0, "getStreamLength", 0.0, ["demo".into()]);
+    assert_eq!(server.run(), [], "nobody waits for the answer");
+}
+
+#[test]
+fn a_recording_that_was_sent_is_complete() {
+    let mut server = Server::playing();
+    server.session.send_play_complete(ONE, 61_500, 61.5, &mut server.output).expect("a short message");
+    assert_eq!(
+        server.said(),
+        ["1 data onPlayStatus {level: status, code: NetStream.Play.Complete, description: , duration: 61.5}"]
+    );
+}
+
+#[test]
 fn one_connection_may_carry_several_streams() {
     let mut server = Server::connected();
     for stream in 1..=3 {
