@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::record::Recordings;
 use crate::relay::Relays;
+use crate::replay::Replays;
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
 use crate::store::RedbStore;
@@ -48,6 +49,8 @@ pub struct App {
     pub(crate) clients: Arc<Clients>,
     /// Streams from and to other servers.
     pub(crate) relays: Relays,
+    /// Recordings that are played back.
+    pub(crate) replays: Replays,
     /// How fast the streams are.
     pub(crate) rates: Rates,
     /// Streams as HLS.
@@ -84,6 +87,7 @@ impl App {
             events,
             metrics,
             relays: Relays::default(),
+            replays: Replays::default(),
             rates: Rates::default(),
             hls: Hls::default(),
             gate: Arc::default(),

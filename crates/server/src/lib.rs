@@ -27,6 +27,7 @@ mod proc;
 mod rates;
 pub mod record;
 mod relay;
+mod replay;
 pub mod rtmp;
 pub mod serve;
 pub mod shutdown;

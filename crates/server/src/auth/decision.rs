@@ -6,6 +6,7 @@ use flumen_hub::{Credential, PublishError, PublishRequest, Publisher, StreamKey}
 
 use super::{Auth, Denied, Request};
 use crate::encodings::{Encodings, Hub};
+use crate::replay::is_replay;
 
 /// Somebody may publish or play.
 #[must_use = "a token that is good for one time has been used up for it"]
@@ -38,6 +39,9 @@ pub enum PublishRefusal {
     /// The token was used before, and there is nothing to go on with.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// The app is no place to publish to.
+    #[error("the app {} is where recordings are played from: publish to another one", crate::replay::APP)]
+    Reserved,
     /// The hub refuses.
     #[error(transparent)]
     Hub(#[from] PublishError),
@@ -64,6 +68,10 @@ impl Decision {
         protocol: &'static str,
         peer: Arc<str>,
     ) -> Result<Publisher<Encodings>, PublishRefusal> {
+        if is_replay(&self.key) {
+            self.give_back().await;
+            return Err(PublishRefusal::Reserved);
+        }
         let request = PublishRequest { credential: self.credential.clone(), protocol, peer };
         if let Usage::Again = self.usage {
             let resumed = hub.resume(&self.key, request).await;

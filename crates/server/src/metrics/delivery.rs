@@ -40,6 +40,16 @@ impl Delivery {
         }
     }
 
+    /// So many frames of a recording go out.
+    pub(crate) fn replayed(&mut self, frames: u64) {
+        self.frames.inc_by(frames);
+        if frames > 0
+            && let Some(asked) = self.asked.take()
+        {
+            self.first_frame.observe(asked.elapsed().as_secs_f64());
+        }
+    }
+
     /// Whether the player still waits for its first frame.
     pub(crate) fn is_awaited(&self) -> bool {
         self.asked.is_some()

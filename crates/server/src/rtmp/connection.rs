@@ -1,5 +1,7 @@
 //! The story of one RTMP connection: established, connected, publishing or playing, gone.
 
+mod replay;
+
 use std::future::{pending, poll_fn};
 use std::io::ErrorKind;
 use std::pin::{Pin, pin};
@@ -29,6 +31,7 @@ use crate::events::Happening;
 use crate::fanout::{Left, Seat};
 use crate::gate::Pass;
 use crate::log::excerpt;
+use crate::replay::is_replay;
 
 /// How often a connection is looked after: silence, chunk size, pings.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -334,6 +337,7 @@ impl Client {
                 let (session, output) = self.connection.session();
                 session.send_status(stream, Status::SEEK_FAILED, "a live stream cannot be sought", output);
             }
+            ServerEvent::StreamLength { transaction, name } => self.tell_length(transaction, &name).await,
             ServerEvent::UnknownCommand(name) => debug!(name = excerpt(&name), "unknown command"),
             ServerEvent::HandshakeDone(_)
             | ServerEvent::Connect(_)
@@ -373,11 +377,12 @@ impl Client {
     }
 
     async fn play(&mut self, request: PlayRequest) -> Result<Option<Ending>, Error> {
-        let Target { key, shown, all_tracks } =
-            match resolve(&self.request, self.user.as_deref(), &request.name) {
-                Ok(resolved) => resolved,
-                Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PLAY_FAILED)),
-            };
+        let target = match resolve(&self.request, self.user.as_deref(), &request.name) {
+            Ok(resolved) if is_replay(&resolved.key) => return self.replay(request, resolved).await,
+            Ok(resolved) => resolved,
+            Err(error) => return self.refuse(request.stream, name_refusal(error, Status::PLAY_FAILED)),
+        };
+        let Target { key, shown, all_tracks } = target;
         let decision = match self.decide(Action::Play, &key, &shown).await {
             Ok(decision) => decision,
             Err(denied) => return self.refuse(request.stream, (Status::PLAY_FAILED, denied.to_string())),
@@ -622,7 +627,8 @@ fn name_refusal(error: InvalidKey, status: Status) -> (Status, String) {
 
 fn publish_refusal(refusal: PublishRefusal) -> (Status, String) {
     let status = match refusal {
-        PublishRefusal::Hub(PublishError::AlreadyPublished | PublishError::Banned { .. }) => {
+        PublishRefusal::Reserved
+        | PublishRefusal::Hub(PublishError::AlreadyPublished | PublishError::Banned { .. }) => {
             Status::PUBLISH_BAD_NAME
         }
         PublishRefusal::Hub(_) | PublishRefusal::Denied(_) => Status::PUBLISH_DENIED,

@@ -26,6 +26,7 @@ mod publishing;
 mod record;
 mod relay;
 mod reload;
+mod replay;
 mod server;
 mod settings;
 mod signals;

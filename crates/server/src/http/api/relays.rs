@@ -14,6 +14,7 @@ use super::key::{parse, time};
 use crate::app::App;
 use crate::http::{Problem, Routes};
 use crate::relay::{Direction, Order, Refusal, Relay};
+use crate::replay::is_replay;
 
 pub(super) fn routes() -> Routes {
     Routes::new().routes(routes!(list, add)).routes(routes!(one, remove))
@@ -117,6 +118,9 @@ async fn add(
         return Err(Problem::bad_request("`onDemand` is for pulling: a push sends what is published"));
     }
     let stream = parse(&request.stream_key)?;
+    if is_replay(&stream) {
+        return Err(Problem::bad_request("streamKey: the app `vod` is where recordings are played from"));
+    }
     let order = Order { direction, stream, url: request.url, on_demand: request.on_demand };
     let relay = app.relays.add(&app, order).map_err(|refusal| match refusal {
         Refusal::Url(error) => Problem::bad_request(format!("url: {error}")),

@@ -1,0 +1,179 @@
+//! MP4 recordings: by their fragments.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flumen_media::mp4::{BoxHeader, Movie, Sample};
+use flumen_media::{Frame, Timestamp};
+
+use super::index::{Builder, Index, Point};
+use super::window::{read_at, read_exact};
+
+/// The largest `moov` or `moof` that a recording has: one fragment is a second or so.
+const MAX_INDEX: u64 = 64 << 20;
+
+/// Finds out what is in a file, and what has been added to it.
+#[derive(Debug)]
+pub(super) struct Indexer {
+    walk: Walk,
+    builder: Builder,
+}
+
+impl Indexer {
+    /// Looks at `file`.
+    pub(super) fn open(file: &File) -> io::Result<Self> {
+        let mut indexer = Self { walk: Walk::default(), builder: Builder::new(0) };
+        indexer.extend(file)?;
+        Ok(indexer)
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.builder.index
+    }
+
+    /// What the tracks are, once that is known.
+    pub(super) fn movie(&self) -> Option<&Movie> {
+        self.walk.movie.as_ref()
+    }
+
+    /// Goes on where it stopped.
+    pub(super) fn extend(&mut self, file: &File) -> io::Result<()> {
+        while let Some(fragment) = self.walk.next(file)? {
+            let Some(movie) = &self.walk.movie else { return Ok(()) };
+            for track in movie.tracks() {
+                if let Some(config) = track.config_frame(Timestamp::ZERO) {
+                    self.builder.add(&config, fragment.position);
+                }
+            }
+            for sample in &fragment.samples {
+                let Some(track) = movie.track(sample.track) else { continue };
+                let mut frame = track.frame(sample, Bytes::new());
+                frame.payload = if self.builder.wants_whole(&frame) {
+                    read_exact(file, sample.offset, sample.size as usize)?
+                } else {
+                    // As much as tells that there is something.
+                    Bytes::from_static(&[0]).slice(..usize::from(sample.size > 0))
+                };
+                self.builder.add(&frame, fragment.position);
+            }
+            self.builder.index.bytes = fragment.end;
+        }
+        Ok(())
+    }
+}
+
+/// The samples of one `moof`, or of a `moov` that has some itself.
+#[derive(Debug)]
+struct Fragment {
+    position: u64,
+    /// Where its data ends.
+    end: u64,
+    samples: Vec<Sample>,
+}
+
+/// A walk from fragment to fragment.
+#[derive(Clone, Debug, Default)]
+struct Walk {
+    /// Where the next box begins.
+    position: u64,
+    movie: Option<Movie>,
+}
+
+impl Walk {
+    /// The next fragment that is whole; `None` if there is no more now.
+    fn next(&mut self, file: &File) -> io::Result<Option<Fragment>> {
+        let len = file.metadata()?.len();
+        loop {
+            let mut head = [0; BoxHeader::MAX_LEN];
+            let count = read_at(file, &mut head, self.position)?;
+            let Some(header) = BoxHeader::parse(&head[..count]).map_err(damaged)? else { return Ok(None) };
+            let at = self.position;
+            let end = at.saturating_add(header.size.unwrap_or(len - at));
+            if end > len {
+                return Ok(None);
+            }
+            let content = || {
+                let content_len = end - at - header.header_len;
+                if content_len > MAX_INDEX {
+                    return Err(io::Error::new(ErrorKind::InvalidData, "an index that is too large"));
+                }
+                read_exact(file, at + header.header_len, content_len as usize)
+            };
+            match (&header.kind.0, &mut self.movie) {
+                (b"moov", None) => self.movie = Some(Movie::parse(content()?).map_err(damaged)?),
+                (b"moof", Some(movie)) => {
+                    // The state of the movie must not go on before the data of the fragment is there.
+                    let mut next = movie.clone();
+                    let samples = next.fragment(content()?, at).map_err(damaged)?;
+                    let data_end = samples.iter().map(|sample| sample.offset + u64::from(sample.size)).max();
+                    let data_end = data_end.unwrap_or(end);
+                    if data_end > len {
+                        return Ok(None);
+                    }
+                    *movie = next;
+                    self.position = end;
+                    return Ok(Some(Fragment { position: at, end: data_end, samples }));
+                }
+                _ => {}
+            }
+            self.position = end;
+        }
+    }
+}
+
+fn damaged(error: flumen_media::mp4::Error) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
+}
+
+/// Reads frames one after the other.
+#[derive(Debug)]
+pub(super) struct Frames {
+    file: Arc<File>,
+    walk: Walk,
+    begin: Point,
+    end: Option<Point>,
+    ready: VecDeque<Sample>,
+    /// Configurations, before the first frame.
+    configs: VecDeque<Frame>,
+}
+
+impl Frames {
+    /// Those from `begin` up to `end` in a file whose tracks `movie` describes.
+    pub(super) fn new(file: Arc<File>, movie: Movie, begin: Point, end: Option<Point>) -> Self {
+        let from_the_start = begin.position == 0;
+        let tracks = movie.tracks().iter().filter(|_| from_the_start);
+        let configs = tracks.filter_map(|track| track.config_frame(begin.at)).collect();
+        let walk = Walk { position: begin.position, movie: Some(movie) };
+        Self { file, walk, begin, end, ready: VecDeque::new(), configs }
+    }
+
+    /// The next frame; `None` if there is no more now.
+    pub(super) fn next(&mut self) -> io::Result<Option<Frame>> {
+        if let Some(config) = self.configs.pop_front() {
+            return Ok(Some(config));
+        }
+        loop {
+            if let (Some(sample), Some(movie)) = (self.ready.pop_front(), &self.walk.movie) {
+                let Some(track) = movie.track(sample.track) else { continue };
+                let payload = read_exact(&self.file, sample.offset, sample.size as usize)?;
+                return Ok(Some(track.frame(&sample, payload)));
+            }
+            if self.end.is_some_and(|end| self.walk.position > end.position) {
+                return Ok(None);
+            }
+            let Some(fragment) = self.walk.next(&self.file)? else { return Ok(None) };
+            let position = fragment.position;
+            let (begin, end) = (self.begin, self.end);
+            // Of the fragment where a point is, the time tells what is before it and what is behind it.
+            let is_wanted = |sample: &Sample| {
+                let has_begun = position > begin.position || begin.position == 0 || sample.dts >= begin.at;
+                let has_ended = end.is_some_and(|end| (position, sample.dts) >= (end.position, end.at));
+                has_begun && !has_ended && sample.size > 0
+            };
+            self.ready.extend(fragment.samples.into_iter().filter(is_wanted));
+        }
+    }
+}
