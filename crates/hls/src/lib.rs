@@ -29,6 +29,7 @@ mod segment;
 mod tests;
 mod track;
 mod ts;
+pub mod vod;
 
 pub use config::Config;
 pub use dash::ManifestRequest;

@@ -122,7 +122,7 @@ impl<'a> Adaptation<'a> {
     fn write_representation(&self, xml: &mut Xml) {
         let mut attributes = vec![("id", self.id.to_string()), ("bandwidth", self.bandwidth().to_string())];
         let info = self.init.format.info();
-        attributes.extend(codec(self.init).map(|codecs| ("codecs", codecs)));
+        attributes.extend(codec(self.init.format.info()).map(|codecs| ("codecs", codecs)));
         match info {
             TrackInfo::Video(video) => {
                 attributes.extend(self.video_attributes(video));

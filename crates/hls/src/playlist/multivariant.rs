@@ -80,7 +80,7 @@ impl<'a> Choice<'a> {
         Some(Self {
             rendition,
             init,
-            codec: codec(init),
+            codec: codec(init.format.info()),
             peak,
             average: rate(measured().map(|segment| segment.size()).sum(), duration),
             frame_rate: rendition
@@ -160,8 +160,7 @@ impl Variant<'_> {
 }
 
 /// The codec as MP4 has it (RFC 6381): by the name of its sample entry.
-pub(crate) fn codec(init: &Init) -> Option<String> {
-    let info = init.format.info();
+pub(crate) fn codec(info: &TrackInfo) -> Option<String> {
     match info.codec() {
         Codec::Audio(AudioCodec::Opus) => Some("Opus".into()),
         Codec::Audio(AudioCodec::Flac) => Some("fLaC".into()),

@@ -34,6 +34,7 @@ pub(crate) use self::routes::is_ours;
 use self::sessions::Sessions;
 use crate::app::App;
 use crate::config::{self, Settings};
+use crate::replay::is_replay;
 
 /// What the packagers are called among the readers of a stream.
 pub(crate) const READER: &str = "hls";
@@ -43,6 +44,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a viewer may be silent beside three segments before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The same for one who plays a recording: players fetch a minute of it ahead, and pause.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many segments have the same key: players fetch one every twenty seconds, of segments of 2 s.
 const SEGMENTS_PER_KEY: u32 = 10;
@@ -99,6 +103,9 @@ impl Hls {
     fn look_after(&self, settings: &Settings) {
         let outputs = self.outputs.lock().clone();
         let absence = |key: &StreamKey| {
+            if is_replay(key) {
+                return REPLAY_PATIENCE;
+            }
             let target = outputs.get(key).map_or(Duration::ZERO, |output| output.state().target);
             3 * target.max(settings.hls.segment_duration) + PATIENCE
         };

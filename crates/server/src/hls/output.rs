@@ -84,7 +84,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    fn new(text: String) -> Arc<Self> {
+    pub(super) fn new(text: String) -> Arc<Self> {
         Arc::new(Self { plain: text.into(), gzip: OnceLock::new() })
     }
 

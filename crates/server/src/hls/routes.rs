@@ -1,5 +1,7 @@
 //! Requests for playlists and files: who may have them, what they wait for, what they get.
 
+mod replay;
+
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use crate::http::{Peer, Problem, is_viewer};
 use crate::log::excerpt;
 use crate::metrics::Reload;
 use crate::relay::Direction;
+use crate::replay::{canonical, is_replay};
 
 /// Names the viewer in the addresses of child playlists and, where not everybody may play, of files.
 const SESSION: &str = "session";
@@ -114,9 +117,11 @@ pub(crate) async fn answer(
     let Some(wanted) = Asked::parse(name).filter(|_| app.settings().hls.enabled) else {
         return Err(Problem::not_found("there is nothing at this address"));
     };
-    let asking = Asking::new(app, asked, wanted, &request);
+    let canonical = if is_replay(asked) { &canonical(app, asked).await } else { asked };
+    let asking = Asking::new(app, canonical, wanted, &request);
     let pass = asking.admit().await?;
     let answered = match wanted {
+        _ if is_replay(&pass.key) => asking.replay(&pass, wanted).await,
         Asked::Multivariant => asking.multivariant(&pass).await,
         Asked::Media(rendition) => asking.media(&pass, rendition).await,
         Asked::Transport => asking.alone(&pass, Playlist::Transport).await,

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use super::Problem;
 use super::observe::Route;
 use crate::app::App;
-use crate::{hls, http_flv, http_mp4, pages};
+use crate::{hls, http_flv, http_mp4, pages, replay};
 
 /// What a path asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +39,11 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
     let Some(asked) = parse(&path) else {
         return nothing(&request, Problem::not_found("there is nothing at this address"));
     };
-    let (Asked::Flv(key) | Asked::Mp4(key) | Asked::Hls { key, .. } | Asked::Page(key)) = asked;
+    let key = match asked {
+        // The name of its file is a recording's name.
+        Asked::Flv(key) | Asked::Mp4(key) if is_recorded(key) => path.trim_start_matches('/'),
+        Asked::Flv(key) | Asked::Mp4(key) | Asked::Hls { key, .. } | Asked::Page(key) => key,
+    };
     let key: StreamKey = match key.parse() {
         Ok(key) => key,
         Err(error) => return nothing(&request, no_key(error)),
@@ -49,6 +53,9 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
         return Ok((StatusCode::METHOD_NOT_ALLOWED, allow).into_response());
     }
     Ok(match asked {
+        Asked::Flv(_) | Asked::Mp4(_) if replay::is_replay(&key) => {
+            Route("/vod/{recording}").label(replay::file::file(&app, &key, request).await)
+        }
         Asked::Flv(_) => Route("/{app}/{name}.flv").label(http_flv::play(&app, &key, request).await),
         Asked::Mp4(_) => Route("/{app}/{name}.mp4").label(http_mp4::play(&app, &key, request).await),
         Asked::Hls { name, .. } => {
@@ -56,6 +63,11 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
         }
         Asked::Page(_) => Route("/{app}/{name}").label(pages::player(request.headers())),
     })
+}
+
+/// Whether a key, which may be none, would be that of a recording.
+fn is_recorded(key: &str) -> bool {
+    key.parse::<StreamKey>().is_ok_and(|key| replay::is_replay(&key))
 }
 
 /// What the metrics call the route of a file of HLS.

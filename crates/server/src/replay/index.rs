@@ -42,8 +42,8 @@ pub(crate) struct Track {
     /// What decoders begin with.
     pub(crate) config: Option<Frame>,
     pub(crate) side_config: Option<Frame>,
-    /// The bytes of the first frame: some codecs tell in it what others tell in a configuration.
-    pub(crate) first: Option<Bytes>,
+    /// The first frame: some codecs tell in it what others tell in a configuration, and sound counts from it.
+    pub(crate) first: Option<Frame>,
 }
 
 impl Index {
@@ -70,7 +70,7 @@ impl Index {
 }
 
 /// Makes an [`Index`] of frames in the order of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Builder {
     pub(super) index: Index,
     /// Where reading begins for who wants everything.
@@ -83,7 +83,14 @@ pub(super) struct Builder {
 impl Builder {
     /// For a file whose frames begin at `begin`.
     pub(super) fn new(begin: u64) -> Self {
-        Self { index: Index::default(), begin, has_video: false, previous: Vec::new() }
+        Self { begin, ..Self::default() }
+    }
+
+    /// The first frames are at `begin`, if there were none before.
+    pub(super) fn begin_at(&mut self, begin: u64) {
+        if self.index.points.is_empty() {
+            self.begin = begin;
+        }
     }
 
     /// Whether [`add`](Self::add) needs the payload of `frame` whole.
@@ -113,7 +120,7 @@ impl Builder {
             }
             FrameKind::End => {}
             FrameKind::Key | FrameKind::Delta | FrameKind::Disposable if !frame.payload.is_empty() => {
-                track.first.get_or_insert_with(|| Bytes::copy_from_slice(&frame.payload));
+                track.first.get_or_insert_with(|| detached(frame));
                 self.add_media(frame, position);
             }
             _ => {}

@@ -41,7 +41,7 @@ pub(super) fn of(index: &Index) -> Metadata {
 fn info(track: &Track) -> Option<TrackInfo> {
     let config = track.config.as_ref().map(|config| config.payload.clone()).unwrap_or_default();
     let told = describe(track.codec, &config).ok().or_else(|| TrackInfo::unknown(track.codec))?;
-    let first = track.first.as_ref().and_then(|frame| describe_frame(track.codec, frame).ok());
+    let first = track.first.as_ref().and_then(|frame| describe_frame(track.codec, &frame.payload).ok());
     Some(match first {
         Some(first) => told.or(first),
         None => told,

@@ -10,12 +10,14 @@
 //! megabyte at a time, and only as fast as somebody takes what is read.
 
 mod feed;
+pub(crate) mod file;
 mod flv;
 mod index;
 mod metadata;
 mod mp4;
 mod pace;
 mod player;
+mod segments;
 mod source;
 mod window;
 
@@ -29,6 +31,7 @@ use tokio::task::spawn_blocking;
 
 pub(crate) use self::index::Index;
 pub(crate) use self::player::{Due, Part, Player};
+pub(crate) use self::segments::Segments;
 pub(crate) use self::source::Recording;
 use crate::app::App;
 use crate::record::is_recording;
@@ -113,7 +116,9 @@ pub(crate) async fn canonical(app: &App, asked: &StreamKey) -> StreamKey {
 }
 
 /// Runs `work` where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
 }
 

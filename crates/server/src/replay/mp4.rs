@@ -1,4 +1,5 @@
-//! MP4 recordings: by their fragments.
+//! MP4 recordings: by their fragments, which are all there in a finished one too, inside its `mdat`. Reading them there keeps
+//! what one must hold in memory small, and every name and place as it was while the file grew.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -25,7 +26,7 @@ pub(super) struct Indexer {
 impl Indexer {
     /// Looks at `file`.
     pub(super) fn open(file: &File) -> io::Result<Self> {
-        let mut indexer = Self { walk: Walk::default(), builder: Builder::new(0) };
+        let mut indexer = Self { walk: Walk::default(), builder: Builder::default() };
         indexer.extend(file)?;
         Ok(indexer)
     }
@@ -43,6 +44,7 @@ impl Indexer {
     pub(super) fn extend(&mut self, file: &File) -> io::Result<()> {
         while let Some(fragment) = self.walk.next(file)? {
             let Some(movie) = &self.walk.movie else { return Ok(()) };
+            self.builder.begin_at(fragment.position);
             for track in movie.tracks() {
                 if let Some(config) = track.config_frame(Timestamp::ZERO) {
                     self.builder.add(&config, fragment.position);
@@ -65,7 +67,7 @@ impl Indexer {
     }
 }
 
-/// The samples of one `moof`, or of a `moov` that has some itself.
+/// The samples of one `moof`.
 #[derive(Debug)]
 struct Fragment {
     position: u64,
@@ -103,6 +105,11 @@ impl Walk {
                 read_exact(file, at + header.header_len, content_len as usize)
             };
             match (&header.kind.0, &mut self.movie) {
+                // What holds all the rest of a finished file.
+                (b"mdat", None) => {
+                    self.position = at + header.header_len;
+                    continue;
+                }
                 (b"moov", None) => self.movie = Some(Movie::parse(content()?).map_err(damaged)?),
                 (b"moof", Some(movie)) => {
                     // The state of the movie must not go on before the data of the fragment is there.
@@ -133,7 +140,8 @@ fn damaged(error: flumen_media::mp4::Error) -> io::Error {
 pub(super) struct Frames {
     file: Arc<File>,
     walk: Walk,
-    begin: Point,
+    /// `None` for everything from the first fragment on.
+    begin: Option<Point>,
     end: Option<Point>,
     ready: VecDeque<Sample>,
     /// Configurations, before the first frame.
@@ -141,13 +149,18 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Those from `begin` up to `end` in a file whose tracks `movie` describes.
-    pub(super) fn new(file: Arc<File>, movie: Movie, begin: Point, end: Option<Point>) -> Self {
-        let from_the_start = begin.position == 0;
-        let tracks = movie.tracks().iter().filter(|_| from_the_start);
+    /// Those from `begin` up to `end` in a file whose tracks `movie` describes; at its beginning, `is_first`, with their
+    /// configurations.
+    pub(super) fn new(
+        file: Arc<File>,
+        movie: Movie,
+        (begin, is_first): (Point, bool),
+        end: Option<Point>,
+    ) -> Self {
+        let tracks = movie.tracks().iter().filter(|_| is_first);
         let configs = tracks.filter_map(|track| track.config_frame(begin.at)).collect();
         let walk = Walk { position: begin.position, movie: Some(movie) };
-        Self { file, walk, begin, end, ready: VecDeque::new(), configs }
+        Self { file, walk, begin: Some(begin).filter(|_| !is_first), end, ready: VecDeque::new(), configs }
     }
 
     /// The next frame; `None` if there is no more now.
@@ -169,7 +182,8 @@ impl Frames {
             let (begin, end) = (self.begin, self.end);
             // Of the fragment where a point is, the time tells what is before it and what is behind it.
             let is_wanted = |sample: &Sample| {
-                let has_begun = position > begin.position || begin.position == 0 || sample.dts >= begin.at;
+                let has_begun =
+                    begin.is_none_or(|begin| (position, sample.dts) >= (begin.position, begin.at));
                 let has_ended = end.is_some_and(|end| (position, sample.dts) >= (end.position, end.at));
                 has_begun && !has_ended && sample.size > 0
             };

@@ -244,7 +244,7 @@ impl Player {
         self.last = self.last.max(frame.dts);
         let is_wanted = session.wants(self.stream, media_type(TagType::of(frame.codec)));
         if frame.track.kind == MediaKind::Video && frame.is_media() {
-            self.awaits_key = (self.awaits_key || !is_wanted) && !(is_wanted && frame.kind == FrameKind::Key);
+            self.awaits_key = !is_wanted || (self.awaits_key && frame.kind != FrameKind::Key);
         }
         if !is_wanted || (self.awaits_key && frame.track.kind == MediaKind::Video && frame.is_media()) {
             return Ok(());

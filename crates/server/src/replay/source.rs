@@ -98,8 +98,9 @@ impl Recording {
     /// The frames from `begin` up to `end`, or as far as there are any.
     pub(crate) fn frames(&self, begin: Point, end: Option<Point>) -> Frames {
         let file = self.file.clone();
+        let is_first = self.state.lock().index.points.first() == Some(&begin);
         Frames(match self.movie() {
-            Some(movie) => Container::Mp4(Box::new(mp4::Frames::new(file, movie, begin, end))),
+            Some(movie) => Container::Mp4(Box::new(mp4::Frames::new(file, movie, (begin, is_first), end))),
             None => Container::Flv(flv::Frames::new(file, begin.position, end.map(|end| end.position))),
         })
     }

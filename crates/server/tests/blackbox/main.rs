@@ -27,6 +27,7 @@ mod record;
 mod relay;
 mod reload;
 mod replay;
+mod replay_hls;
 mod server;
 mod settings;
 mod signals;

@@ -23,7 +23,12 @@ use crate::auth;
 /// What is told about the API as a whole.
 #[derive(OpenApi)]
 #[openapi(
-    paths(crate::http_flv::play, crate::http_mp4::play, crate::hls::routes::answer),
+    paths(
+        crate::http_flv::play,
+        crate::http_mp4::play,
+        crate::hls::routes::answer,
+        crate::replay::file::file
+    ),
     info(
         title = "Flumen",
         description = "The API of a Flumen server. Times are RFC 3339 in UTC, durations are seconds, bit rates are bits per second. Every error is a problem document (RFC 9457)."

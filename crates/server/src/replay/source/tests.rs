@@ -3,17 +3,21 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use flumen_media::flv::{Header, Reader, Recording as Writer};
+use flumen_media::mp4::recording as mp4;
+use flumen_media::mp4::write::TrackFormat;
 use flumen_media::{AudioCodec, Codec, FrameKind, TimeDelta, VideoCodec};
 use tempfile::TempDir;
 
 use super::*;
 
+/// A configuration that MP4 can be written with.
+const AV1: &[u8] = include_bytes!("../../../../media/testdata/codecs/av1-svt-720p.config");
 /// Half an hour of sound and pictures would be as good; this is quicker.
 const SECONDS: i64 = 20;
 
 fn frame(track: TrackId, kind: FrameKind, millis: i64, payload: Vec<u8>) -> Frame {
     let codec = match track {
-        TrackId::VIDEO => Codec::Video(VideoCodec::H264),
+        TrackId::VIDEO => Codec::Video(VideoCodec::Av1),
         _ => Codec::Audio(AudioCodec::Aac),
     };
     let dts = Timestamp::from_millis(millis);
@@ -23,7 +27,7 @@ fn frame(track: TrackId, kind: FrameKind, millis: i64, payload: Vec<u8>) -> Fram
 /// Ten pictures a second, a key frame every two, and their sound.
 fn stream() -> Vec<Frame> {
     let mut frames = vec![
-        frame(TrackId::VIDEO, FrameKind::Config, 0, vec![1, 0x42, 0, 0x1E, 0xFF, 0xE1, 0, 0]),
+        frame(TrackId::VIDEO, FrameKind::Config, 0, AV1.to_vec()),
         frame(TrackId::AUDIO, FrameKind::Config, 0, vec![0x12, 0x10]),
     ];
     for n in 0..SECONDS * 10 {
@@ -57,7 +61,8 @@ impl Folder {
     }
 
     fn file(&self, bytes: &[u8]) -> PathBuf {
-        let path = self.0.path().join("live_show_20260101_000000.flv");
+        let extension = if bytes.get(4..8) == Some(b"ftyp") { "mp4" } else { "flv" };
+        let path = self.0.path().join(format!("live_show_20260101_000000.{extension}"));
         fs::write(&path, bytes).expect("written");
         path
     }
@@ -65,6 +70,35 @@ impl Folder {
     fn open(&self, bytes: &[u8], grows: bool) -> Recording {
         Recording::open(&self.file(bytes), grows).expect("a recording")
     }
+}
+
+/// The same as MP4, as it is written and as it is in the end.
+fn written_as_mp4(frames: &[Frame]) -> (Vec<u8>, Vec<u8>) {
+    let format = |track: TrackId| {
+        let mut of_track = frames.iter().filter(|frame| frame.track == track);
+        let config = of_track.next().expect("a configuration");
+        let first = of_track.next().map(|frame| &frame.payload);
+        (track, TrackFormat::new(config.codec, &config.payload, first).expect("it can be written"))
+    };
+    let formats = [format(TrackId::VIDEO), format(TrackId::AUDIO)];
+    let (mut recording, beginning) = mp4::Recording::begin(Timestamp::ZERO, &formats);
+    let mut file = beginning.to_vec();
+    for frame in frames {
+        recording.push(frame).iter().for_each(|piece| file.extend_from_slice(piece));
+    }
+    recording.end().iter().for_each(|piece| file.extend_from_slice(piece));
+    let unfinished = file.clone();
+    let mut completion = mp4::Completion::new(file.len() as u64);
+    while let Some(mp4::Wanted { offset, len }) = completion.wants() {
+        let rest = &file[offset as usize..];
+        completion.read(Bytes::copy_from_slice(&rest[..len.min(rest.len())])).expect("undamaged");
+    }
+    let completed = completion.finish().expect("there is something in it");
+    file.truncate(completed.file_len as usize);
+    file.extend_from_slice(&completed.tail);
+    file[completed.patch.offset as usize..][..completed.patch.bytes.len()]
+        .copy_from_slice(&completed.patch.bytes);
+    (unfinished, file)
 }
 
 fn media(mut frames: Frames) -> Vec<Frame> {
@@ -193,4 +227,39 @@ fn an_index_that_lies_is_not_believed() {
     assert_eq!(points(&lied), points(&honest));
     let mut reader = Reader::new();
     assert!(reader.next_tag(&mut bytes::BytesMut::from(&lying[..])).is_ok());
+}
+
+#[test]
+fn mp4_is_entered_at_its_key_frames_too_while_it_grows_and_in_the_end() {
+    let folder = Folder::new();
+    let frames = stream();
+    let (unfinished, finished) = written_as_mp4(&frames);
+    let growing = folder.open(&unfinished[..unfinished.len() / 2], true);
+    let half = growing.index(true).expect("an index");
+    assert!((4..7).contains(&half.points.len()), "{}", half.points.len());
+    folder.file(&unfinished);
+    let grown = growing.index(true).expect("an index");
+    let recording = folder.open(&finished, false);
+    let index = recording.index(false).expect("an index");
+    assert_eq!(index.points, grown.points);
+    assert_eq!(index.points[..half.points.len()], half.points);
+    let times: Vec<_> = index.points.iter().map(|point| point.at.as_millis()).collect();
+    assert_eq!(times, (0..SECONDS / 2).map(|n| n * 2_000).collect::<Vec<_>>());
+    assert_eq!(index.tracks.len(), 2);
+
+    let ends = index.points[1..].iter().map(|point| Some(*point)).chain([None]);
+    let mut all = Vec::new();
+    for (begin, end) in index.points.iter().zip(ends) {
+        let part = media(recording.frames(*begin, end));
+        let video = part.iter().find(|frame| frame.track == TrackId::VIDEO && frame.is_media());
+        assert_eq!(video.map(|frame| (frame.kind, frame.dts)), Some((FrameKind::Key, begin.at)));
+        all.extend(part);
+    }
+    let of = |frames: &[Frame], track| -> Vec<_> {
+        let of_track = frames.iter().filter(move |frame| frame.track == track);
+        of_track.map(|frame| (frame.kind, frame.payload.clone())).collect()
+    };
+    for track in [TrackId::VIDEO, TrackId::AUDIO] {
+        assert_eq!(of(&all, track), of(&frames, track));
+    }
 }
