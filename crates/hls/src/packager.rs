@@ -54,6 +54,13 @@ pub enum Lookup {
     Found(File),
     /// A playlist announced it (`EXT-X-PRELOAD-HINT`): wait for progress of the rendition and ask again.
     Announced(RenditionId),
+    /// It is the segment that is being made, which nobody has announced: wait for progress of the rendition, but do not give
+    /// it out even then.
+    ///
+    /// Interop: FFmpeg counts the segments of a DASH manifest and asks for the next one at once. If it gets none, it reads the
+    /// manifest again; a hundred such answers in a row end it. If it gets one that its manifest does not have, it will ask
+    /// for it a second time.
+    TooEarly(RenditionId),
     /// It was never there, or is no longer.
     Unknown,
 }
@@ -197,6 +204,9 @@ impl Packager {
             FileName::Init { rendition, era } => self.rendition(rendition).and_then(|rendition| {
                 rendition.init_of(era).map(|init| (init.rendition, vec![init.data.clone()]))
             }),
+            FileName::Segment { rendition, sequence } if self.makes(rendition, sequence) => {
+                return Lookup::TooEarly(rendition);
+            }
             FileName::Segment { rendition, sequence } => self.rendition(rendition).and_then(|rendition| {
                 let segment = rendition.segment(sequence).filter(|segment| !segment.is_gap())?;
                 Some((rendition.id(), segment.file(encryption)))
@@ -250,6 +260,12 @@ impl Packager {
         }
         cursor.next = next + 1;
         self.output.renditions.iter().filter_map(|rendition| rendition.segment(next).cloned()).collect()
+    }
+
+    /// Whether a segment is the one that is being made.
+    fn makes(&self, rendition: RenditionId, sequence: u64) -> bool {
+        let rendition = self.rendition(rendition).filter(|rendition| rendition.open().is_some());
+        rendition.is_some_and(|rendition| rendition.next() == sequence)
     }
 
     /// A key of a playlist, if it may be needed for one of its segments.

@@ -10,7 +10,7 @@ use flumen_media::{AudioCodec, Codec, TrackId, VideoCodec};
 use super::*;
 use crate::segment::to_duration;
 use crate::tests::{TrackPlan, aac_44k, noon, publish, push_all};
-use crate::{Config, Init, Packager, Part, names};
+use crate::{Config, Init, Lookup, Packager, Part, names};
 
 const SEGMENT: Duration = Duration::from_secs(2);
 
@@ -301,6 +301,10 @@ fn a_packager_describes_what_all_renditions_have() {
     };
     assert_eq!(begins(&sets[0]), 1.0);
     assert!((begins(&sets[1]) - 1.0).abs() < 0.03, "{}", begins(&sets[1]));
+
+    // Who counts on comes too early for the next segment, once.
+    assert!(matches!(packager.file("x-v0-12.m4s"), Lookup::TooEarly(_)));
+    assert!(matches!(packager.file("x-v0-13.m4s"), Lookup::Unknown));
 
     packager.finish();
     let ended = read(&packager.manifest(&request).expect("it is still there"));

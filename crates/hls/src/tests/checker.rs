@@ -161,7 +161,7 @@ impl Checker {
             match packager.file(&hint) {
                 Lookup::Announced(_) => assert!(seen.hints.insert(hint)),
                 Lookup::Found(_) => {}
-                Lookup::Unknown => {
+                Lookup::TooEarly(_) | Lookup::Unknown => {
                     assert!(self.allows_broken_hints, "{hint} was announced, and did not come")
                 }
             }

@@ -248,17 +248,24 @@ impl Output {
         match self.packager.lock().file(name) {
             Lookup::Found(file) => Some(Some(file)),
             Lookup::Unknown => Some(None),
-            Lookup::Announced(_) => None,
+            Lookup::Announced(_) | Lookup::TooEarly(_) => None,
         }
     }
 
-    /// The file of a name; waits for one that a playlist has announced. `None` if there is none, and none will come.
+    /// Whether a name is that of a file that is not given out to those who come before it is there.
+    fn is_too_early(&self, name: &str) -> bool {
+        matches!(self.packager.lock().file(name), Lookup::TooEarly(_))
+    }
+
+    /// The file of a name; waits for one that a playlist has announced. `None` if there is none, and none will come; where
+    /// somebody is too early also, but only when it is there.
     pub(super) async fn file(&self, name: &str, deadline: Instant) -> Result<Option<File>, WaitedInVain> {
         let mut changes = self.state.subscribe();
+        let is_too_early = self.is_too_early(name);
         loop {
             let is_gone = changes.borrow_and_update().is_gone;
             if let Some(file) = self.file_now(name) {
-                return Ok(file);
+                return Ok(file.filter(|_| !is_too_early));
             }
             if is_gone {
                 return Err(WaitedInVain::Gone);

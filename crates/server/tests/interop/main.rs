@@ -3,10 +3,12 @@
 //! Each test starts a server of its own on a free port and compares what came out with what went in, packet by packet.
 //! `make interop` installs the programs and runs this; a test whose program is missing fails and says so.
 
+mod dash;
 mod demo;
 mod ffmpeg;
 mod gstreamer;
 mod harness;
+mod hls;
 mod http_flv;
 mod http_mp4;
 mod late_join;
