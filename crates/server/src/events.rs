@@ -154,6 +154,16 @@ pub enum Happening {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// Something has no place in a recording, which goes on without it.
+    #[serde(rename = "recording.incomplete")]
+    RecordingIncomplete {
+        /// The stream.
+        stream_key: String,
+        /// The recording's id; none if there is nothing else to record.
+        recording: Option<String>,
+        /// What is missing and why, in words.
+        reason: String,
+    },
     /// A recording failed; another one is tried.
     #[serde(rename = "recording.failed")]
     RecordingFailed {
@@ -204,6 +214,7 @@ impl Happening {
             Self::ClientDisconnected { .. } => "client.disconnected",
             Self::RecordingStarted { .. } => "recording.started",
             Self::RecordingCompleted { .. } => "recording.completed",
+            Self::RecordingIncomplete { .. } => "recording.incomplete",
             Self::RecordingFailed { .. } => "recording.failed",
             Self::RecordingUploaded { .. } => "recording.uploaded",
             Self::UploadFailed { .. } => "upload.failed",

@@ -236,9 +236,18 @@ pub struct Record {
     /// Folder for recordings, made when needed. Relative to the folder the server was started in.
     #[schemars(extend("x-live" = true))]
     pub dir: PathBuf,
-    /// Container of recordings.
+    /// Container of recordings: `flv`, `mp4`, or both as an array or separated by a comma; then each stream is recorded twice.
+    #[serde(with = "AsText::<Vec<RecordFormat>>")]
     #[schemars(extend("x-live" = true))]
-    pub format: RecordFormat,
+    pub format: Vec<RecordFormat>,
+    /// How long a recording becomes before a new file goes on with the next key frame. A duration, or `off`: a file for a whole publication.
+    #[serde(with = "AsText::<Option<Duration>>")]
+    #[schemars(extend("x-live" = true))]
+    pub segment_duration: Option<Duration>,
+    /// How large a recording becomes before a new file goes on with the next key frame. A size, or `off`.
+    #[serde(with = "AsText::<Option<ByteSize>>")]
+    #[schemars(extend("x-live" = true))]
+    pub segment_size: Option<ByteSize>,
     /// Whether finished recordings are copied to `storage.url`, those among them that an earlier run has left.
     #[schemars(extend("x-live" = true))]
     pub upload: bool,
@@ -444,7 +453,9 @@ impl Default for Record {
         Self {
             all: false,
             dir: "./recordings".into(),
-            format: RecordFormat::Flv,
+            format: vec![RecordFormat::Flv],
+            segment_duration: None,
+            segment_size: None,
             upload: false,
             after_upload: AfterUpload::Remove,
             keep_for: None,

@@ -8,6 +8,7 @@ use reqwest::Url;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use utoipa::ToSchema;
 
 use super::text::{OFF, Textual};
 
@@ -132,14 +133,49 @@ pub enum LogFormat {
     Json,
 }
 
-/// The container of recordings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The container of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
 pub enum RecordFormat {
     /// FLV with Enhanced RTMP, as published.
-    #[default]
     Flv,
+    /// MP4: fragmented while it grows, regular when it is finished.
+    Mp4,
+}
+
+impl RecordFormat {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Flv, Self::Mp4];
+
+    /// Its name, which files end with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Flv => "flv",
+            Self::Mp4 => "mp4",
+        }
+    }
+}
+
+/// The containers of recordings: each stream is recorded in all of them.
+impl Textual for Vec<RecordFormat> {
+    const EXPECTED: &'static str = "`flv`, `mp4` or both, as an array or separated by commas";
+    const IS_LIST: bool = true;
+
+    fn from_text(text: &str) -> Option<Self> {
+        let format = |name: &str| RecordFormat::ALL.into_iter().find(|format| format.name() == name.trim());
+        let mut formats: Self = text.split(',').map(format).collect::<Option<_>>()?;
+        formats.sort_by_key(|format| format.name());
+        formats.dedup();
+        Some(formats)
+    }
+
+    fn to_text(&self) -> String {
+        self.iter().map(|format| format.name()).collect::<Vec<_>>().join(",")
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": ["string", "array"], "items": { "type": "string", "enum": ["flv", "mp4"] } })
+    }
 }
 
 /// What becomes of a recording's file once it was uploaded.

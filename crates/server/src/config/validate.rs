@@ -18,6 +18,10 @@ const MAX_MESSAGE_SIZE: ByteSize = ByteSize::mib(16);
 /// A `connect` command with long URLs must fit.
 const MIN_MESSAGE_SIZE: ByteSize = ByteSize::kib(4);
 
+/// Shorter and smaller recordings than these would be more work for the disk than what is in them.
+const MIN_SEGMENT_DURATION: Duration = Duration::from_secs(1);
+const MIN_SEGMENT_SIZE: ByteSize = ByteSize::kib(64);
+
 /// A secret for HS256 should have as many bytes as the hash (RFC 7518, section 3.2).
 const GOOD_SECRET: usize = 32;
 
@@ -43,6 +47,7 @@ impl Settings {
         self.validate_limits(&mut mistakes);
         self.validate_auth(&mut mistakes);
         self.validate_hls(&mut mistakes);
+        self.validate_record(&mut mistakes);
         validate_folder("data.dir", &self.data.dir, &mut mistakes);
         validate_folder("record.dir", &self.record.dir, &mut mistakes);
         self.validate_storage(&mut mistakes);
@@ -166,6 +171,17 @@ impl Settings {
         }
     }
 
+    fn validate_record(&self, mistakes: &mut Mistakes) {
+        if self.record.segment_duration.is_some_and(|duration| duration < MIN_SEGMENT_DURATION) {
+            let message = "`record.segment-duration` must be 1s or longer, or `off`";
+            mistakes.push(("record.segment-duration", message.to_owned()));
+        }
+        if self.record.segment_size.is_some_and(|size| size < MIN_SEGMENT_SIZE) {
+            let message = "`record.segment-size` must be 64KiB or larger, or `off`";
+            mistakes.push(("record.segment-size", message.to_owned()));
+        }
+    }
+
     fn validate_limits(&self, mistakes: &mut Mistakes) {
         let size = self.limits.message_size;
         if size < MIN_MESSAGE_SIZE || size > MAX_MESSAGE_SIZE {
@@ -217,6 +233,16 @@ mod tests {
         assert_eq!(mistakes(|s| s.rtmp.addr = vec![addr("[::1]:0"), addr("[::1]:0")]), [""; 0]);
         assert_eq!(mistakes(|s| s.http.addr = s.rtmp.addr.clone()), ["http.addr"]);
         assert_eq!(mistakes(|s| s.http.addr.clear()), [""; 0]);
+    }
+
+    #[test]
+    fn recordings_are_not_cut_to_pieces() {
+        let duration = |duration| mistakes(|s| s.record.segment_duration = Some(duration));
+        assert_eq!(duration(Duration::from_millis(999)), ["record.segment-duration"]);
+        assert_eq!(duration(Duration::from_secs(1)), [""; 0]);
+        let size = |size| mistakes(|s| s.record.segment_size = Some(size));
+        assert_eq!(size(ByteSize::kib(63)), ["record.segment-size"]);
+        assert_eq!(size(ByteSize::kib(64)), [""; 0]);
     }
 
     #[test]

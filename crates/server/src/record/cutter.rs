@@ -80,8 +80,13 @@ impl Cutter {
         if cut { Place::NextFile } else { Place::Here }
     }
 
+    /// Whether frames go into a file now.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// The configurations that hold now, in the order players expect: metadata, video, audio.
-    pub(super) fn configs(&self) -> impl Iterator<Item = &Frame> {
+    pub(super) fn configs(&self) -> impl Iterator<Item = &Frame> + Clone {
         self.tracks.iter().flat_map(|track| [&track.config, &track.side_config]).flatten()
     }
 

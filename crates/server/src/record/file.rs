@@ -2,20 +2,21 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use flumen_hub::StreamKey;
-use flumen_media::flv::{Header, Patch, Recording};
-use flumen_media::{Frame, TimeDelta, Timestamp};
+use flumen_media::{Frame, MediaKind, TimeDelta, Timestamp, TrackId};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::name::file_name;
+use super::writer::{Beginning, Writer};
+use crate::config::RecordFormat;
 
 /// Recordings of one name and second: more than any stream can begin.
 const MAX_NAMESAKES: u32 = 1_000;
@@ -27,7 +28,10 @@ const MAX_SLICES: usize = 1_024;
 pub(super) struct RecordingFile {
     path: PathBuf,
     file: Arc<File>,
-    recording: Recording,
+    writer: Writer,
+    origin: Timestamp,
+    /// The pictures whose key frames a next file may begin with.
+    leader: Option<TrackId>,
     /// What the next write takes.
     waiting: Vec<Bytes>,
     begun: Instant,
@@ -39,6 +43,8 @@ pub(super) struct RecordingFile {
 pub(super) struct Finished {
     pub(super) duration: TimeDelta,
     pub(super) bytes: u64,
+    /// Bytes that were written to finish it.
+    pub(super) written: u64,
 }
 
 impl RecordingFile {
@@ -50,14 +56,25 @@ impl RecordingFile {
         folder: &Path,
         key: &StreamKey,
         origin: Timestamp,
-        header: Header,
-        metadata: Option<&Bytes>,
+        beginning: Beginning,
     ) -> io::Result<Self> {
         let (folder, key) = (folder.to_owned(), key.clone());
-        let (path, file) = blocking(move || create(&folder, &key)).await?;
-        let (recording, beginning) = Recording::begin(origin, header, metadata);
-        let waiting = vec![beginning];
-        Ok(Self { path, file: Arc::new(file), recording, waiting, begun: Instant::now(), is_written: false })
+        let format = match &beginning {
+            Beginning::Flv(..) => RecordFormat::Flv,
+            Beginning::Mp4(_) => RecordFormat::Mp4,
+        };
+        let (path, file) = blocking(move || create(&folder, &key, format)).await?;
+        let (writer, head) = Writer::begin(origin, &beginning);
+        Ok(Self {
+            path,
+            file: Arc::new(file),
+            writer,
+            origin,
+            leader: None,
+            waiting: vec![head],
+            begun: Instant::now(),
+            is_written: false,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -79,12 +96,35 @@ impl RecordingFile {
         self.is_written
     }
 
+    /// Whether frames of this track have a place in the file.
+    pub(super) fn has(&self, track: TrackId) -> bool {
+        self.writer.has(track)
+    }
+
+    /// Whether a next file may begin with `frame`: a key frame of the pictures, or any sound where there are none.
+    pub(super) fn can_be_cut_at(&self, frame: &Frame) -> bool {
+        match self.leader {
+            Some(leader) => frame.track == leader && frame.is_video_key(),
+            None => frame.is_video_key() || (frame.track.kind == MediaKind::Audio && frame.is_media()),
+        }
+    }
+
+    /// What has been recorded when `at` comes.
+    pub(super) fn lasts_until(&self, at: Timestamp) -> TimeDelta {
+        at - self.origin
+    }
+
+    /// Bytes of the file so far.
+    pub(super) fn size(&self) -> u64 {
+        self.writer.file_size()
+    }
+
     /// Adds a frame to what the next [`write`](Self::write) takes.
     pub(super) fn push(&mut self, frame: &Frame) {
-        match self.recording.tag(frame) {
-            Ok(pieces) => self.waiting.extend(pieces.into_iter().filter(|piece| !piece.is_empty())),
-            Err(error) => debug!(%error, "a frame was left out"),
+        if frame.track.kind == MediaKind::Video && frame.is_media() {
+            self.leader.get_or_insert(frame.track);
         }
+        self.waiting.extend(self.writer.push(frame));
     }
 
     /// Writes what waits. Says how many bytes that were.
@@ -108,29 +148,31 @@ impl RecordingFile {
         Ok(written)
     }
 
-    /// Ends the file, whose frames are all written, in good order, and waits until the disk has it.
+    /// Ends the file in good order, and waits until the disk has it.
     ///
     /// # Errors
     /// When the end cannot be written. The file plays all the same.
-    pub(super) async fn finish(self) -> io::Result<Finished> {
-        let Self { file, recording, .. } = self;
-        let (duration, bytes) = (recording.duration(), recording.file_size());
-        blocking(move || {
-            write_patches(&file, &recording.finish())?;
-            file.sync_all()
+    pub(super) async fn finish(mut self) -> io::Result<Finished> {
+        self.waiting.extend(self.writer.end());
+        let last = self.write().await?;
+        let Self { file, writer, .. } = self;
+        let (duration, before) = (writer.duration(), writer.file_size());
+        let bytes = blocking(move || {
+            writer.finish(&file)?;
+            Ok(file.metadata()?.len())
         })
         .await?;
-        Ok(Finished { duration, bytes })
+        Ok(Finished { duration, bytes, written: last + bytes.saturating_sub(before) })
     }
 }
 
 /// Makes a file with a name of its own.
-fn create(folder: &Path, key: &StreamKey) -> io::Result<(PathBuf, File)> {
+fn create(folder: &Path, key: &StreamKey, format: RecordFormat) -> io::Result<(PathBuf, File)> {
     fs::create_dir_all(folder)?;
     let now = SystemTime::now();
     for nth in 1..=MAX_NAMESAKES {
-        let path = folder.join(file_name(key, now, nth));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        let path = folder.join(file_name(key, now, nth, format));
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => {
                 lock(&file);
                 return Ok((path, file));
@@ -169,11 +211,6 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<u64> {
     Ok(pieces.iter().map(|piece| piece.len() as u64).sum())
 }
 
-/// Writes patches. The first one, which marks the file as finished, comes last.
-pub(super) fn write_patches(file: &File, patches: &[Patch]) -> io::Result<()> {
-    patches.iter().rev().try_for_each(|patch| file.write_all_at(&patch.bytes, patch.offset))
-}
-
 /// Runs `work` where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
@@ -206,7 +243,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let key: StreamKey = "live/test".parse().expect("a key");
         let inner = folder.path().join("not/there/yet");
-        let paths: Vec<PathBuf> = (0..3).map(|_| create(&inner, &key).expect("a file").0).collect();
+        let paths: Vec<PathBuf> =
+            (0..3).map(|_| create(&inner, &key, RecordFormat::Mp4).expect("a file").0).collect();
         assert!(paths.iter().all(|path| path.is_file()));
         assert_eq!(fs::read_dir(&inner).expect("the folder").count(), 3);
     }

@@ -1,14 +1,18 @@
-//! Recordings: while `record.all` is on, or where the API asks for it, a publication goes into an FLV file of its own.
+//! Recordings: while `record.all` is on, or where the API asks for it, a publication goes into files of its own, FLV, MP4
+//! or both.
 //!
-//! A task per publication reads the log as any other reader does and writes what has come a few times a second, in one
+//! A task per publication and container reads the log as any other reader does and writes what has come a few times a second, in one
 //! go. It keeps no queue: what a slow disk has not taken yet waits in the log, and what leaves the log is left out and
 //! told. Whatever happens to a file, the stream does not notice; the task tries again with another file.
 
 mod cutter;
 mod file;
+mod length;
 mod name;
 mod repair;
 mod task;
+mod tracks;
+mod writer;
 
 use std::collections::{HashMap, HashSet};
 use std::future::pending;
@@ -22,11 +26,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span, warn};
 
-pub(crate) use self::name::{is_recording, parts};
+pub(crate) use self::length::length;
+pub(crate) use self::name::{format, is_recording, parts};
 use self::repair::Repairs;
 use self::task::Task;
 use crate::app::App;
-use crate::config::Settings;
+use crate::config::{RecordFormat, Settings};
 use crate::events::{Events, Happening};
 
 /// What recordings have done since the start.
@@ -72,13 +77,16 @@ pub struct Recordings {
     /// What recordings have done.
     pub counters: Counters,
     /// The publications that somebody has decided about; the settings decide about the others.
-    wishes: watch::Sender<HashMap<StreamId, bool>>,
+    wishes: watch::Sender<Wishes>,
     /// The files being written, by name.
     active: Mutex<HashMap<String, Active>>,
     /// Repairs that are not done yet.
     repairs: AtomicUsize,
     events: Arc<Events>,
 }
+
+/// The containers that publications are recorded in; with none, they are not recorded.
+type Wishes = HashMap<StreamId, Vec<RecordFormat>>;
 
 /// A file being written.
 #[derive(Clone, Debug)]
@@ -94,10 +102,10 @@ impl Recordings {
         Arc::new(Self { counters: Counters::default(), wishes, active, repairs: AtomicUsize::new(0), events })
     }
 
-    /// Decides that a publication is recorded, or not, whatever the settings say.
-    pub(crate) fn decide(&self, id: StreamId, record: bool) {
+    /// Decides in which containers a publication is recorded, in none or some, whatever the settings say.
+    pub(crate) fn decide(&self, id: StreamId, formats: Vec<RecordFormat>) {
         self.wishes.send_modify(|wishes| {
-            wishes.insert(id, record);
+            wishes.insert(id, formats);
         });
     }
 
@@ -168,13 +176,13 @@ struct Recorder {
     app: Arc<App>,
     events: StreamEvents,
     settings: watch::Receiver<Arc<Settings>>,
-    wishes: watch::Receiver<HashMap<StreamId, bool>>,
+    wishes: watch::Receiver<Wishes>,
     repairs: Repairs,
-    /// The publications that have a task.
-    running: HashSet<StreamId>,
+    /// The publications that have a task, and its container.
+    running: HashSet<(StreamId, RecordFormat)>,
     /// What tasks tell when they end. There are never more messages than tasks.
-    ended: mpsc::UnboundedSender<StreamId>,
-    endings: mpsc::UnboundedReceiver<StreamId>,
+    ended: mpsc::UnboundedSender<(StreamId, RecordFormat)>,
+    endings: mpsc::UnboundedReceiver<(StreamId, RecordFormat)>,
 }
 
 impl Recorder {
@@ -190,8 +198,8 @@ impl Recorder {
                     Some(_) => {}
                     None => return,
                 },
-                Some(id) = self.endings.recv() => {
-                    self.running.remove(&id);
+                Some(ended) = self.endings.recv() => {
+                    self.running.remove(&ended);
                     // It may have ended because recording was off, and be on again.
                     self.record_all();
                 }
@@ -214,13 +222,19 @@ impl Recorder {
     }
 
     fn record(&mut self, key: StreamKey, id: StreamId) {
-        let wanted = Wanted { id, settings: self.settings.clone(), wishes: self.wishes.clone() };
-        if !wanted.is_wanted() || !self.running.insert(id) {
-            return;
+        for format in RecordFormat::ALL {
+            let (settings, wishes) = (self.settings.clone(), self.wishes.clone());
+            let wanted = Wanted { id, format, settings, wishes };
+            if wanted.is_wanted() && self.running.insert((id, format)) {
+                self.start(key.clone(), wanted);
+            }
         }
+    }
+
+    fn start(&self, key: StreamKey, wanted: Wanted) {
         let span = info_span!("recording", stream_key = %key);
-        let task = Task::new(self.app.clone(), key, id, wanted, self.repairs.clone());
-        let goodbye = Goodbye { id, ended: self.ended.clone() };
+        let goodbye = Goodbye { task: (wanted.id, wanted.format), ended: self.ended.clone() };
+        let task = Task::new(self.app.clone(), key, wanted, self.repairs.clone());
         self.app.shutdown.spawn(
             async move {
                 let _goodbye = goodbye;
@@ -231,18 +245,22 @@ impl Recorder {
     }
 }
 
-/// Whether a publication shall be recorded, as that changes.
+/// Whether a publication shall be recorded in a container, as that changes.
 #[derive(Clone)]
 struct Wanted {
     id: StreamId,
+    format: RecordFormat,
     settings: watch::Receiver<Arc<Settings>>,
-    wishes: watch::Receiver<HashMap<StreamId, bool>>,
+    wishes: watch::Receiver<Wishes>,
 }
 
 impl Wanted {
     fn is_wanted(&self) -> bool {
-        let wish = self.wishes.borrow().get(&self.id).copied();
-        wish.unwrap_or_else(|| self.settings.borrow().record.all)
+        let wish = self.wishes.borrow().get(&self.id).map(|formats| formats.contains(&self.format));
+        wish.unwrap_or_else(|| {
+            let record = &self.settings.borrow().record;
+            record.all && record.format.contains(&self.format)
+        })
     }
 
     /// Waits until it shall not be recorded any more.
@@ -262,13 +280,13 @@ impl Wanted {
 
 /// Tells that a task has ended, however it did.
 struct Goodbye {
-    id: StreamId,
-    ended: mpsc::UnboundedSender<StreamId>,
+    task: (StreamId, RecordFormat),
+    ended: mpsc::UnboundedSender<(StreamId, RecordFormat)>,
 }
 
 impl Drop for Goodbye {
     fn drop(&mut self) {
         // An error means that nobody starts tasks any more.
-        let _ = self.ended.send(self.id);
+        let _ = self.ended.send(self.task);
     }
 }

@@ -13,8 +13,9 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, info, warn};
 
 use super::Recordings;
-use super::file::write_patches;
-use super::name::is_recording;
+use super::name::{format, is_recording};
+use super::writer::{complete_mp4, write_patches};
+use crate::config::RecordFormat;
 use crate::shutdown::Shutdown;
 
 /// How much of a file is read at once: more than the metadata of most, which tells whether there is anything to do.
@@ -92,13 +93,20 @@ fn tell(path: &Path, outcome: io::Result<Option<u64>>) {
 }
 
 /// Finishes the recording at `path` if it is unfinished and nobody writes it. Says how long it is then. All that is cut off
-/// is a torn last tag.
+/// is a torn last tag or fragment.
 fn repair(path: &Path) -> io::Result<Option<u64>> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(error),
+    }
+    if path.file_name().and_then(|name| format(name.to_str()?)) == Some(RecordFormat::Mp4) {
+        let repaired = complete_mp4(&file)?;
+        if repaired.is_some() {
+            file.sync_all()?;
+        }
+        return Ok(repaired);
     }
     let Some(Recovered { patches, file_size }) = read(&file, path)? else { return Ok(None) };
     file.set_len(file_size)?;

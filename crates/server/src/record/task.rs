@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+use bytesize::ByteSize;
 use flumen_hub::{
-    Event, Lag, Packet, StartAt, StreamId, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions,
-    Subscriber, Wake,
+    Event, Lag, Packet, StartAt, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake,
 };
 use flumen_media::flv::Header;
-use flumen_media::{MediaKind, Timestamp, TrackId};
+use flumen_media::mp4::write::TrackFormat;
+use flumen_media::{Codec, Frame, FrameKind, MediaKind, Timestamp, TrackId};
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
@@ -18,7 +20,10 @@ use super::Wanted;
 use super::cutter::{Cutter, Place};
 use super::file::{Finished, RecordingFile};
 use super::repair::Repairs;
+use super::tracks::{Refused, formats, is_start};
+use super::writer::Beginning;
 use crate::app::App;
+use crate::config::{Record, RecordFormat};
 use crate::encodings::Encodings;
 use crate::events::Happening;
 
@@ -38,17 +43,20 @@ const WRITE_BYTES: usize = 4 << 20;
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// The recording of one publication.
+/// The recording of one publication in one container.
 pub(super) struct Task {
     app: Arc<App>,
     key: StreamKey,
-    id: StreamId,
     wanted: Wanted,
     repairs: Repairs,
     /// Its place in the log, until it begins to read.
     place: Option<Subscriber<Encodings>>,
     cutter: Cutter,
     file: Option<RecordingFile>,
+    /// The file lacks a track that has begun since: the next one will have it.
+    is_late: bool,
+    /// What has no place in the container, so that it is told and tried once.
+    refused: Vec<(Refused, Option<Bytes>)>,
     failures: u32,
 }
 
@@ -65,10 +73,21 @@ enum Failure {
 
 impl Task {
     /// Takes its place in the log at once: a publication may be over before the task runs for the first time.
-    pub(super) fn new(app: Arc<App>, key: StreamKey, id: StreamId, wanted: Wanted, repairs: Repairs) -> Self {
+    pub(super) fn new(app: Arc<App>, key: StreamKey, wanted: Wanted, repairs: Repairs) -> Self {
         // Why there is no place is found out when it is needed.
         let place = app.hub.subscribe(&key, OPTIONS).ok();
-        Self { app, key, id, wanted, repairs, place, cutter: Cutter::default(), file: None, failures: 0 }
+        Self {
+            app,
+            key,
+            wanted,
+            repairs,
+            place,
+            cutter: Cutter::default(),
+            file: None,
+            is_late: false,
+            refused: Vec::new(),
+            failures: 0,
+        }
     }
 
     /// Records until the publication ends or recording is switched off, and tries again after failures.
@@ -128,7 +147,7 @@ impl Task {
         let (mut packets, mut is_ours) = (Vec::new(), true);
         for event in events {
             match event {
-                Event::Started(start) if start.stream != self.id => {
+                Event::Started(start) if start.stream != self.wanted.id => {
                     is_ours = false;
                     break;
                 }
@@ -145,7 +164,12 @@ impl Task {
     }
 
     async fn write(&mut self, packets: &[Arc<Packet<Encodings>>]) -> io::Result<()> {
+        let settings = self.app.settings();
         for (index, packet) in packets.iter().enumerate() {
+            self.notice_late(&packet.frame);
+            if self.is_full(&packet.frame, &settings.record) {
+                self.cutter.close();
+            }
             let place = self.cutter.place(&packet.frame);
             if place == Place::NextFile {
                 self.begin_file(&packets[index..]).await?;
@@ -159,26 +183,100 @@ impl Task {
         self.flush().await
     }
 
+    /// Notes that `frame` begins a track that the file has no place for and a next one may have.
+    fn notice_late(&mut self, frame: &Frame) {
+        let has_place = self.file.as_ref().is_some_and(|file| file.has(frame.track));
+        if has_place || self.is_late || !self.cutter.is_open() || !is_start(frame) {
+            return;
+        }
+        let config = self.config(frame.track, frame.codec);
+        let is_known = |(refused, its): &(Refused, Option<Bytes>)| {
+            (refused.track, refused.why.codec, its) == (frame.track, frame.codec, &config)
+        };
+        if !self.refused.iter().any(is_known) {
+            let of_track = self.cutter.configs().filter(|config| config.track == frame.track);
+            let (writable, refused) = formats(of_track, std::iter::once(frame));
+            self.is_late = !writable.is_empty();
+            self.refuse(refused);
+        }
+    }
+
+    /// Whether the file ends before `frame`, and another one begins with it.
+    fn is_full(&self, frame: &Frame, record: &Record) -> bool {
+        let Some(file) = &self.file else { return self.is_late };
+        if !file.can_be_cut_at(frame) {
+            return false;
+        }
+        let lasts = file.lasts_until(frame.dts).as_nanos();
+        let is_long = |most: Duration| u128::try_from(lasts).is_ok_and(|lasts| lasts >= most.as_nanos());
+        let is_large = |most: ByteSize| file.size() >= most.as_u64();
+        self.is_late
+            || record.segment_duration.is_some_and(is_long)
+            || record.segment_size.is_some_and(is_large)
+    }
+
     /// Begins a file with the packets that come next.
     async fn begin_file(&mut self, packets: &[Arc<Packet<Encodings>>]) -> io::Result<()> {
-        self.flush().await?;
         self.finish_file().await?;
+        self.is_late = false;
         let coming = || packets.iter().map(|packet| &packet.frame);
-        let all = || self.cutter.configs().chain(coming());
-        let has = |kind: MediaKind| all().any(|frame| frame.track.kind == kind);
-        let header = Header { audio: has(MediaKind::Audio), video: has(MediaKind::Video) };
-        let metadata = self.cutter.configs().find(|frame| frame.track == TrackId::DATA);
+        let beginning = match self.wanted.format {
+            RecordFormat::Flv => self.flv(packets),
+            RecordFormat::Mp4 => match self.mp4(packets) {
+                tracks if tracks.is_empty() => return Ok(()),
+                tracks => Beginning::Mp4(tracks),
+            },
+        };
         // The first frame of each track is its earliest, but the tracks need not come in order.
         let media = coming().filter(|frame| frame.is_media() && frame.track.kind != MediaKind::Data);
         let origin = media.map(|frame| frame.dts).min().unwrap_or(Timestamp::ZERO);
         let folder = self.app.settings().record.dir.clone();
-        let metadata = metadata.map(|frame| frame.payload.clone());
-        let mut file = RecordingFile::create(&folder, &self.key, origin, header, metadata.as_ref()).await?;
+        let mut file = RecordingFile::create(&folder, &self.key, origin, beginning).await?;
         self.cutter.configs().for_each(|config| file.push(config));
         info!(path = %file.path().display(), "recording");
         self.app.recordings.begun(file.name(), self.key.clone());
         self.file = Some(file);
         Ok(())
+    }
+
+    /// What an FLV file begins with.
+    fn flv(&self, packets: &[Arc<Packet<Encodings>>]) -> Beginning {
+        let coming = packets.iter().map(|packet| &packet.frame);
+        let all = || self.cutter.configs().chain(coming.clone());
+        let has = |kind: MediaKind| all().any(|frame| frame.track.kind == kind);
+        let header = Header { audio: has(MediaKind::Audio), video: has(MediaKind::Video) };
+        let metadata = self.cutter.configs().find(|frame| frame.track == TrackId::DATA);
+        Beginning::Flv(header, metadata.map(|frame| frame.payload.clone()))
+    }
+
+    /// The tracks of an MP4 file.
+    fn mp4(&mut self, packets: &[Arc<Packet<Encodings>>]) -> Vec<(TrackId, TrackFormat)> {
+        let coming = packets.iter().map(|packet| &packet.frame);
+        let (writable, refused) = formats(self.cutter.configs(), coming);
+        self.refuse(refused);
+        writable
+    }
+
+    /// Tells what has no place in the file, once.
+    fn refuse(&mut self, refused: Vec<Refused>) {
+        for refused in refused {
+            let config = self.config(refused.track, refused.why.codec);
+            if !self.refused.iter().any(|(known, _)| *known == refused) {
+                let recording = self.file.as_ref().map(RecordingFile::name);
+                let (stream_key, reason) = (self.key.to_string(), refused.why.to_string());
+                warn!(track = ?refused.track, %reason, "a track is missing from the recording");
+                self.app.events.tell(Happening::RecordingIncomplete { stream_key, recording, reason });
+            }
+            self.refused.push((refused, config));
+        }
+    }
+
+    /// The configuration that a track has now.
+    fn config(&self, track: TrackId, codec: Codec) -> Option<Bytes> {
+        let mut configs = self.cutter.configs();
+        let config = configs
+            .find(|frame| frame.track == track && frame.codec == codec && frame.kind == FrameKind::Config);
+        config.map(|frame| frame.payload.clone())
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -205,14 +303,16 @@ impl Task {
         let Some(file) = self.file.take() else { return Ok(()) };
         let (path, name) = (file.path().to_owned(), file.name());
         self.app.recordings.ended(&name);
-        let Finished { duration, bytes } = match file.finish().await {
+        let Finished { duration, bytes, written } = match file.finish().await {
             Ok(finished) => finished,
             Err(error) => {
                 self.repairs.repair(path);
                 return Err(error);
             }
         };
-        self.app.recordings.counters.finished.fetch_add(1, Ordering::Relaxed);
+        let counters = &self.app.recordings.counters;
+        counters.finished.fetch_add(1, Ordering::Relaxed);
+        counters.bytes.fetch_add(written, Ordering::Relaxed);
         info!(path = %path.display(), duration = duration.as_secs_f64(), bytes, "recorded");
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(0);
         let stream_key = self.key.to_string();

@@ -92,6 +92,9 @@ impl Recording {
     /// Takes a frame, and gives what the caller writes now: all the pieces in order, or it gives up the recording. Frames of
     /// other tracks, and of video before its first key frame, are left out.
     pub fn push(&mut self, frame: &Frame) -> Vec<Bytes> {
+        if !frame.is_media() {
+            return Vec::new();
+        }
         let leads = self.tracks.iter().find(|track| track.id.kind == MediaKind::Video);
         let cuts = leads.is_some_and(|track| track.id == frame.track) && frame.kind == FrameKind::Key;
         let Some(track) = self.tracks.iter_mut().find(|track| track.id == frame.track) else {

@@ -1,8 +1,8 @@
 //! Recordings: those that there are, and beginning and ending them.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path as FilePath, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,11 +10,9 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
+use bytes::Bytes;
 use flumen_hub::StreamKey;
-use flumen_media::TrackId;
-use flumen_media::flv::{Demuxer, Metadata};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
@@ -24,13 +22,11 @@ use utoipa_axum::routes;
 use super::key::{Key, seconds};
 use super::streams::{Done, not_found};
 use crate::app::App;
+use crate::config::RecordFormat;
 use crate::http::range::{Wanted, wanted};
 use crate::http::{Problem, Routes};
-use crate::record::{is_recording, parts};
+use crate::record::{format, is_recording, length, parts};
 use crate::storage::{Link, Location, Reason, StorageError, Stored};
-
-/// How much of a file is read to find its metadata: the index of key frames in it takes 36 KiB.
-const HEAD: u64 = 128 * 1024;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -58,16 +54,34 @@ struct Recording {
     id: String,
     /// `app/name`; left open where the file's name does not tell it for sure.
     stream_key: Option<String>,
+    /// Its container.
+    format: Option<RecordFormat>,
     /// `recording` or `completed`.
     state: &'static str,
     /// `local`, `uploading` or `stored`: in `record.dir`, on its way to `storage.url`, or there.
     location: &'static str,
     /// When its file was begun.
     started_at: String,
-    /// Its length so far. Of completed ones only where one recording is asked for.
+    /// Its length so far in seconds; unknown of one that a crash left unfinished.
     duration: Option<f64>,
     /// Its size so far.
     bytes: u64,
+}
+
+/// How to record a stream.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct RecordRequest {
+    /// In which containers; left out, those of `record.format`.
+    format: Option<Formats>,
+}
+
+/// One container, or several.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum Formats {
+    One(RecordFormat),
+    Several(Vec<RecordFormat>),
 }
 
 /// What was done to a recording.
@@ -97,7 +111,10 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> 
                 (name.to_str().filter(|name| is_recording(name)), entry.metadata())
             {
                 stored.remove(name);
-                all.push(Recording::of(&app, name, about.len()));
+                let mut recording = Recording::of(&app, name, about.len());
+                // One that cannot be read is listed all the same.
+                recording.duration = recording.duration.or_else(|| length(&entry.path()).unwrap_or_default());
+                all.push(recording);
             }
         }
         all.extend(stored.iter().map(|(name, stored)| Recording::of_stored(name, *stored)));
@@ -119,7 +136,7 @@ async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json
     };
     let recording = blocking(move || {
         let mut recording = Recording::of(&app, &id, fs::metadata(&path)?.len());
-        recording.duration = recording.duration.or(duration(&path)?);
+        recording.duration = recording.duration.or(length(&path)?);
         Ok(recording)
     });
     Ok(Json(recording.await?))
@@ -130,8 +147,8 @@ async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json
 #[utoipa::path(get, path = "/recordings/{id}/file", tag = "recordings", params(
     ("id" = String, Path, description = "The recording's `id`")
 ), responses(
-    (status = OK, content_type = "video/x-flv", description = "The file"),
-    (status = PARTIAL_CONTENT, content_type = "video/x-flv", description = "A part of the file"),
+    (status = OK, description = "The file", content(("video/x-flv"), ("video/mp4"))),
+    (status = PARTIAL_CONTENT, description = "A part of the file", content(("video/x-flv"), ("video/mp4"))),
     (status = FOUND, description = "It is in storage, at this address"),
     (status = NOT_FOUND, body = Problem),
     (status = SERVICE_UNAVAILABLE, body = Problem, description = "Storage cannot be reached."),
@@ -215,9 +232,21 @@ async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<J
 /// Records a stream that is on air, until it ends or that is stopped, whatever `record.all` says.
 #[utoipa::path(post, path = "/streams/{key}/record/start", tag = "recordings", params(
     ("key" = String, Path, description = "`app/name`, or a name of the app `live`")
-), responses((status = OK, body = Done), (status = NOT_FOUND, body = Problem)))]
-async fn start(State(app): State<Arc<App>>, Key(key): Key) -> Result<Json<Done>, Problem> {
-    decide(&app, &key, true)?;
+), request_body = Option<RecordRequest>, responses(
+    (status = OK, body = Done),
+    (status = NOT_FOUND, body = Problem),
+))]
+async fn start(State(app): State<Arc<App>>, Key(key): Key, body: Bytes) -> Result<Json<Done>, Problem> {
+    let wish: RecordRequest = super::optional_body(&body)?;
+    let formats = match wish.format {
+        None => app.settings().record.format.clone(),
+        Some(Formats::One(format)) => vec![format],
+        Some(Formats::Several(formats)) if formats.is_empty() => {
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "`format` is an empty list"));
+        }
+        Some(Formats::Several(formats)) => formats,
+    };
+    decide(&app, &key, formats)?;
     Ok(Json(Done { message: "recording started", stream_key: key.to_string() }))
 }
 
@@ -226,13 +255,13 @@ async fn start(State(app): State<Arc<App>>, Key(key): Key) -> Result<Json<Done>,
     ("key" = String, Path, description = "`app/name`, or a name of the app `live`")
 ), responses((status = OK, body = Done), (status = NOT_FOUND, body = Problem)))]
 async fn stop(State(app): State<Arc<App>>, Key(key): Key) -> Result<Json<Done>, Problem> {
-    decide(&app, &key, false)?;
+    decide(&app, &key, Vec::new())?;
     Ok(Json(Done { message: "recording stopped", stream_key: key.to_string() }))
 }
 
-fn decide(app: &App, key: &StreamKey, record: bool) -> Result<(), Problem> {
+fn decide(app: &App, key: &StreamKey, formats: Vec<RecordFormat>) -> Result<(), Problem> {
     let on_air = app.hub.get(key).and_then(|stream| stream.on_air).ok_or_else(|| not_found(key))?;
-    app.recordings.decide(on_air.id, record);
+    app.recordings.decide(on_air.id, formats);
     Ok(())
 }
 
@@ -244,6 +273,7 @@ impl Recording {
         Self {
             id: name.to_owned(),
             stream_key: known.or_else(|| unambiguous_key(stem)),
+            format: format(name),
             state: if active.is_some() { "recording" } else { "completed" },
             location: app.storage.location(name, bytes).label(),
             started_at: rfc3339(stamp),
@@ -257,6 +287,7 @@ impl Recording {
         Self {
             id: name.to_owned(),
             stream_key: unambiguous_key(stem),
+            format: format(name),
             state: "completed",
             location: Location::Stored.label(),
             started_at: rfc3339(stamp),
@@ -302,19 +333,6 @@ fn local(app: &App, id: &str) -> Result<Option<PathBuf>, Problem> {
 
 fn unknown() -> Problem {
     Problem::not_found("there is no such recording")
-}
-
-/// The length that a finished recording says it has.
-fn duration(path: &FilePath) -> io::Result<Option<f64>> {
-    let mut head = Vec::new();
-    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
-    let (mut demuxer, mut input) = (Demuxer::new(), BytesMut::from(&head[..]));
-    while let Ok(Some(frame)) = demuxer.next_frame(&mut input) {
-        if frame.track == TrackId::DATA {
-            return Ok(Metadata::parse(&frame.payload).ok().and_then(|metadata| metadata.duration()));
-        }
-    }
-    Ok(None)
 }
 
 /// Runs `work` where it may block, and says what went wrong without telling where the files are.
