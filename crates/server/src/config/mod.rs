@@ -28,6 +28,7 @@ pub use settings::{
 };
 pub use sources::{Loaded, Sources};
 pub use storage::{Bucket, Credential, StorageUrl};
+pub(crate) use text::AsText;
 pub use types::{
     AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret,
     TraceFilter,

@@ -16,7 +16,7 @@ use serde::{Deserializer, Serializer};
 pub(super) const OFF: &str = "off";
 
 /// A type with a textual form in the settings.
-pub(super) trait Textual: Sized {
+pub(crate) trait Textual: Sized {
     /// What a value must look like, with an example: completes the sentence "expected …".
     const EXPECTED: &'static str;
 
@@ -46,17 +46,17 @@ pub(super) trait Textual: Sized {
 }
 
 /// Adapter for `#[serde(with = "AsText::<T>")]`, which schemars reads as well.
-pub(super) struct AsText<T>(PhantomData<T>);
+pub(crate) struct AsText<T>(PhantomData<T>);
 
 impl<T: Textual> AsText<T> {
-    pub(super) fn serialize<S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         match value.to_number() {
             Some(number) => serializer.serialize_u64(number),
             None => serializer.serialize_str(&value.to_text()),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         deserializer.deserialize_any(TextVisitor(PhantomData))
     }
 }

@@ -302,8 +302,9 @@ impl Task {
     async fn finish_file(&mut self) -> io::Result<()> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let (path, name) = (file.path().to_owned(), file.name());
+        let finished = file.finish().await;
         self.app.recordings.ended(&name);
-        let Finished { duration, bytes, written } = match file.finish().await {
+        let Finished { duration, bytes, written } = match finished {
             Ok(finished) => finished,
             Err(error) => {
                 self.repairs.repair(path);

@@ -72,11 +72,11 @@ impl Writer {
         }
     }
 
-    /// Bytes of the file so far.
+    /// Bytes of the file so far, with what has been pushed and not given out.
     pub(super) fn file_size(&self) -> u64 {
         match self {
             Self::Flv(recording) => recording.file_size(),
-            Self::Mp4(recording) => recording.file_size(),
+            Self::Mp4(recording) => recording.file_size() + recording.waiting() as u64,
         }
     }
 

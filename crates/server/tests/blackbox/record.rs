@@ -1,5 +1,8 @@
 //! Recordings: what is in the files, and what happens when the disk, the server or the publisher does not do its part.
 
+mod mp4;
+mod segments;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +48,9 @@ async fn wait_for<T>(folder: &Path, found: impl Fn(&[PathBuf]) -> Option<T>) -> 
 
 /// The frames in a file that must have nothing else in it; what is torn at its end does not count.
 fn frames(path: &Path) -> Vec<Frame> {
+    if path.extension().is_some_and(|extension| extension == "mp4") {
+        return mp4::frames(path);
+    }
     let mut input = BytesMut::from(&fs::read(path).expect("a file")[..]);
     let mut demuxer = Demuxer::new();
     let frames = std::iter::from_fn(|| demuxer.next_frame(&mut input).expect("FLV")).collect();
@@ -63,16 +69,18 @@ fn numbers(path: &Path) -> std::ops::Range<u32> {
         let media = frames.iter().filter(move |frame| frame.track == track && frame.is_media());
         let number = |frame: &Frame| number(kind, &[header, &frame.payload].concat()).expect("a number");
         let numbered: Vec<_> = media.map(|frame| (number(frame), frame.dts.as_millis())).collect();
+        // Sound in MP4 has times of its own, which what is no AAC cannot keep.
+        let is_timed = track == TrackId::VIDEO || path.extension().is_some_and(|name| name == "flv");
         for pair in numbered.windows(2) {
             assert_eq!(pair[1].0, pair[0].0 + 1, "a gap in {}", path.display());
-            assert_eq!(pair[1].1 - pair[0].1, FRAME.as_millis() as i64);
+            assert!(!is_timed || pair[1].1 - pair[0].1 == FRAME.as_millis() as i64, "{pair:?}");
         }
         let first = numbered.first().expect("frames").0;
         first..first + numbered.len() as u32
     };
     let (pictures, sounds) = (of(TrackId::VIDEO), of(TrackId::AUDIO));
     assert_eq!(pictures.start, sounds.start);
-    assert!(pictures.end.abs_diff(sounds.end) <= 1);
+    assert!(pictures.end.abs_diff(sounds.end) <= 1, "{}: {pictures:?}, {sounds:?}", path.display());
     pictures
 }
 
@@ -85,6 +93,9 @@ fn metadata(path: &Path) -> Metadata {
 
 /// Whether a file has what only a finished one has, and that is right.
 fn is_finished(path: &Path) -> bool {
+    if path.extension().is_some_and(|extension| extension == "mp4") {
+        return mp4::is_finished(path);
+    }
     let metadata = metadata(path);
     let Some(index) = metadata.properties().get("keyframes").and_then(Value::as_object) else { return false };
     let numbers = |name| -> Vec<f64> {
@@ -242,24 +253,27 @@ async fn recording_is_switched_while_a_stream_goes_on() {
 
 #[tokio::test]
 async fn a_change_of_configuration_begins_a_new_file_and_a_repeated_one_does_not() {
-    let server = Server::start("--record-all").await;
+    let server = Server::start("--record-all --record-format flv,mp4").await;
     let mut publisher = publisher(&server, "live/show").await;
     send_all(&mut publisher, &[(MediaType::Audio, 0, audio_header())]).await;
     for (profile, first) in [(0x42, 0), (0x42, 50), (0x64, 100)] {
         send_all(&mut publisher, &pictures(profile, first, 50)).await;
     }
     publisher.finish().await.expect("published");
-    server.logged_times(2, RECORDED).await;
-    let files = recordings(&server.folder().join("recordings"));
-    let [one, other] = &files[..] else { panic!("two files: {files:?}") };
-    assert_eq!((numbers(one), numbers(other)), (0..100, 100..150));
-    for file in &files {
-        assert!(is_finished(file));
-        let first = frames(file).into_iter().find(|frame| frame.track == TrackId::VIDEO && frame.is_media());
-        assert_eq!(first.map(|frame| (frame.kind, frame.dts)), Some((FrameKind::Key, Timestamp::ZERO)));
-        let audio_configs =
-            frames(file).iter().filter(|frame| frame.track == TrackId::AUDIO && !frame.is_media()).count();
-        assert_eq!(audio_configs, 1, "each file has what it needs");
+    server.logged_times(4, RECORDED).await;
+    for format in ["flv", "mp4"] {
+        let mut files = recordings(&server.folder().join("recordings"));
+        files.retain(|file| file.extension().is_some_and(|extension| extension == format));
+        let [one, other] = &files[..] else { panic!("two files: {files:?}") };
+        assert_eq!((numbers(one), numbers(other)), (0..100, 100..150));
+        for file in &files {
+            assert!(is_finished(file));
+            let all = frames(file);
+            let first = all.iter().find(|frame| frame.track == TrackId::VIDEO && frame.is_media());
+            assert_eq!(first.map(|frame| (frame.kind, frame.dts)), Some((FrameKind::Key, Timestamp::ZERO)));
+            let configs = all.iter().filter(|frame| frame.track == TrackId::AUDIO && !frame.is_media());
+            assert_eq!(configs.count(), 1, "each file has what it needs");
+        }
     }
     server.stop().await;
 }
@@ -288,10 +302,10 @@ async fn a_publisher_that_comes_back_goes_on_in_the_same_file() {
 }
 
 #[tokio::test]
-async fn a_kill_costs_less_than_a_second_and_the_next_start_repairs_the_file() {
+async fn a_kill_costs_less_than_a_second_and_the_next_start_repairs_the_files() {
     // Right after the beginning, between two writes, and later.
     tokio::join!(
-        kill_after(Duration::from_millis(510)),
+        kill_after(Duration::from_millis(1_110)),
         kill_after(Duration::from_millis(1_370)),
         kill_after(Duration::from_millis(2_930))
     );
@@ -299,21 +313,26 @@ async fn a_kill_costs_less_than_a_second_and_the_next_start_repairs_the_file() {
 
 async fn kill_after(moment: Duration) {
     let folder = tempfile::tempdir().expect("a folder");
-    let flags = format!("--record-all --record-dir {}", folder.path().display());
+    let flags = format!("--record-all --record-format flv,mp4 --record-dir {}", folder.path().display());
     let mut server = Server::start(&flags).await;
     let feed = Feed::start(&server.url("live/feed")).await;
     sleep(moment).await;
     server.signal(Signal::KILL);
     server.exit().await;
-    let [file] = &recordings(folder.path())[..] else { panic!("one file") };
-    let kept = numbers(file);
+    let files = recordings(folder.path());
+    assert_eq!(files.len(), 2, "{files:?}");
+    let kept: Vec<_> = files.iter().map(|file| numbers(file)).collect();
     let published = (moment.as_millis() / FRAME.as_millis()) as u32;
-    assert!(kept.end + 50 >= published, "{kept:?} of {published} frames");
+    for kept in &kept {
+        assert!(kept.end + 50 >= published, "{kept:?} of {published} frames");
+    }
 
     let server = Server::start(&flags).await;
-    server.logged(&[r#""msg":"repaired a recording""#]).await;
-    assert_eq!(numbers(file), kept);
-    assert!(is_finished(file));
+    server.logged_times(2, &[r#""msg":"repaired a recording""#]).await;
+    for (file, kept) in files.iter().zip(kept) {
+        assert_eq!(numbers(file), kept);
+        assert!(is_finished(file));
+    }
     drop(feed);
     server.stop().await;
 }

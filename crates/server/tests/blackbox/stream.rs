@@ -43,9 +43,13 @@ pub(crate) fn audio(number: u32) -> Bytes {
     numbered(&[0xAF, 1], number, 16)
 }
 
-/// A body of `size` bytes behind `header` and `number`.
+/// A body of `size` bytes behind `header` and `number`; after a header of H.264, in a slice as muxers expect one.
 pub(crate) fn numbered(header: &[u8], number: u32, size: usize) -> Bytes {
     let mut body = BytesMut::from(header);
+    if let &[kind @ (0x17 | 0x27 | 0x37), 1, _, _, _] = header {
+        body.put_u32(5 + size as u32);
+        body.put_u8(if kind == 0x17 { 0x65 } else { 0x41 });
+    }
     body.put_u32(number);
     body.put_bytes(0x55, size);
     body.freeze()
@@ -54,7 +58,8 @@ pub(crate) fn numbered(header: &[u8], number: u32, size: usize) -> Bytes {
 /// The number that a frame carries; `None` for what is no frame.
 pub(crate) fn number(kind: MediaType, body: &[u8]) -> Option<u32> {
     let number = match (kind, body) {
-        (MediaType::Video, [0x17 | 0x27, 1, _, _, _, rest @ ..]) => rest,
+        // Behind the header, a length and the type of a slice.
+        (MediaType::Video, [0x17 | 0x27, 1, _, _, _, _, _, _, _, _, rest @ ..]) => rest,
         (MediaType::Audio, [0xAF, 1, rest @ ..]) => rest,
         _ => return None,
     };

@@ -122,6 +122,11 @@ impl Recording {
         self.file_size
     }
 
+    /// Bytes that wait for their fragment.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// The playing time so far.
     pub fn duration(&self) -> TimeDelta {
         let ends = self.tracks.iter().map(|track| {

@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 use super::key::{Key, seconds};
 use super::streams::{Done, not_found};
 use crate::app::App;
-use crate::config::RecordFormat;
+use crate::config::{AsText, RecordFormat};
 use crate::http::range::{Wanted, wanted};
 use crate::http::{Problem, Routes};
 use crate::record::{format, is_recording, length, parts};
@@ -70,18 +70,12 @@ struct Recording {
 
 /// How to record a stream.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RecordRequest {
-    /// In which containers; left out, those of `record.format`.
-    format: Option<Formats>,
-}
-
-/// One container, or several.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
-enum Formats {
-    One(RecordFormat),
-    Several(Vec<RecordFormat>),
+    /// In which containers: `flv`, `mp4` or an array of both. Left out, those of `record.format`.
+    #[serde(default, with = "AsText::<Vec<RecordFormat>>")]
+    #[schema(value_type = Vec<RecordFormat>, min_items = 1)]
+    format: Vec<RecordFormat>,
 }
 
 /// What was done to a recording.
@@ -197,7 +191,7 @@ async fn from_storage(
     let part = (status == StatusCode::PARTIAL_CONTENT)
         .then(|| [(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1))]);
     let headers = [
-        (header::CONTENT_TYPE, "video/x-flv".to_owned()),
+        (header::CONTENT_TYPE, media_type(id).to_owned()),
         (header::CONTENT_LENGTH, (range.end - range.start).to_string()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}\"")),
@@ -238,14 +232,7 @@ async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<J
 ))]
 async fn start(State(app): State<Arc<App>>, Key(key): Key, body: Bytes) -> Result<Json<Done>, Problem> {
     let wish: RecordRequest = super::optional_body(&body)?;
-    let formats = match wish.format {
-        None => app.settings().record.format.clone(),
-        Some(Formats::One(format)) => vec![format],
-        Some(Formats::Several(formats)) if formats.is_empty() => {
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "`format` is an empty list"));
-        }
-        Some(Formats::Several(formats)) => formats,
-    };
+    let formats = if wish.format.is_empty() { app.settings().record.format.clone() } else { wish.format };
     decide(&app, &key, formats)?;
     Ok(Json(Done { message: "recording started", stream_key: key.to_string() }))
 }
@@ -307,6 +294,14 @@ impl From<StorageError> for Problem {
             StorageError::Disk(error) => of_disk(&error),
             StorageError::State(error) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
+    }
+}
+
+/// The media type of a recording's file.
+fn media_type(id: &str) -> &'static str {
+    match format(id) {
+        Some(RecordFormat::Mp4) => "video/mp4",
+        _ => "video/x-flv",
     }
 }
 
