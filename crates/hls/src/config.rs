@@ -21,7 +21,8 @@ pub struct Config {
     pub first_sequence: u64,
     /// How segments are encrypted, if they are. Then there are no parts and no DASH manifest, which know no such encryption.
     pub encryption: Option<Encryption>,
-    /// Bytes of media that are kept at most; beyond it the oldest segments leave before their time.
+    /// Bytes of media that are kept at most; beyond it the oldest segments leave before their time. The segment that a
+    /// rendition is making may have an eighth of it.
     pub max_bytes: usize,
 }
 

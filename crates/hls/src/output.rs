@@ -130,7 +130,7 @@ impl Output {
             return false;
         };
         let timescale = rendition.init().map_or(1, |init| init.format.timescale());
-        let overflows = rendition.would_overflow(sample, to_ticks(longest, timescale));
+        let overflows = rendition.would_overflow(sample, to_ticks(longest, timescale), &self.config);
         if overflows {
             // The target duration, if it is fixed now, has to do for it too.
             let duration = to_duration(sample.duration.into(), timescale);

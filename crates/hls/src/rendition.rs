@@ -79,7 +79,8 @@ pub(crate) struct Open {
 const MAX_PART_SAMPLES: usize = 4096;
 const MAX_PART_SIZE: usize = 16 << 20;
 const MAX_PARTS: usize = 1024;
-const MAX_SEGMENT_SIZE: usize = 128 << 20;
+/// This part of what may be kept is what a segment may have that is being made: eight listed ones still fit.
+const SEGMENT_SHARE: usize = 8;
 /// Parts of this length free the publisher's buffers where playlists list none.
 const UNLISTED_PART: Duration = Duration::from_secs(1);
 
@@ -193,19 +194,24 @@ impl Rendition {
     }
 
     /// Whether the sample would make the segment longer than `longest` ticks or larger than any.
-    pub(crate) fn would_overflow(&self, sample: &Sample, longest: u64) -> bool {
+    pub(crate) fn would_overflow(&self, sample: &Sample, longest: u64, config: &Config) -> bool {
         self.open.as_ref().is_some_and(|open| {
             let end = open.end.max(sample.dts + u64::from(sample.duration));
-            open.frames > 0
+            let is_begun = open.frames > 0 || sample.dts > open.end;
+            is_begun
                 && (end - open.start > longest
-                    || open.size + sample.payload.len() > MAX_SEGMENT_SIZE
+                    || open.size + sample.payload.len() > config.max_bytes / SEGMENT_SHARE
                     || open.parts.len() >= MAX_PARTS)
         })
     }
 
-    /// Adds a sample to the segment that is being made; gives whether a part was finished.
+    /// Adds a sample to the segment that is being made; gives whether a part was finished. It is lost where the segment is as
+    /// large as any and must not end: in a rendition that is not primary.
     pub(crate) fn add(&mut self, mut sample: Sample, config: &Config) -> bool {
         let Some(open) = &mut self.open else { return false };
+        if open.frames > 0 && open.size + sample.payload.len() > config.max_bytes / SEGMENT_SHARE {
+            return false;
+        }
         open.begin_with(&sample);
         let Some(duration) = after(open.end, &sample) else { return false };
         sample.dts += u64::from(sample.duration - duration);

@@ -184,9 +184,11 @@ impl Track {
 
     fn add(&mut self, sample: Sample, output: &mut Output) {
         self.gaps = 0;
-        if !self.boundaries.is_empty() && output.would_overflow(self.id, &sample) {
+        if let Some(&at) = self.boundaries.front()
+            && output.would_overflow(self.id, &sample)
+        {
             // A video track whose key frame does not come.
-            self.close(0, output);
+            self.close(at.min(sample.dts), output);
         }
         output.add(self.id, sample);
     }

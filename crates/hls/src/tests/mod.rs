@@ -3,6 +3,7 @@
 mod checker;
 mod eras;
 mod golden;
+mod limits;
 mod listing;
 mod source;
 mod timing;
