@@ -145,7 +145,8 @@ impl Client {
         self.kicked.cancel();
     }
 
-    fn plays(&self) -> Vec<StreamKey> {
+    /// What it plays.
+    pub(crate) fn plays(&self) -> Vec<StreamKey> {
         let known = self.known.lock();
         let plays = known.uses.iter().filter(|one| one.role == Role::Player);
         plays.map(|one| one.stream.clone()).collect()

@@ -119,6 +119,11 @@ pub(crate) fn rtmp_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<Stri
     base_url(&app.rtmp_addresses(), asked_host(uri, headers))
 }
 
+/// Where RTMP clients find the server, for who asked at this address: `rtmp://HOST[:PORT]`.
+pub(crate) fn rtmp_base(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    base_url(&app.rtmp_addresses(), asked_host(uri, headers))
+}
+
 /// The host that was asked for, without a port.
 fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Authority> {
     let in_header = || headers.get(header::HOST)?.to_str().ok()?.parse().ok();

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::hls;
 use crate::http::is_viewer;
 use crate::relay::{self, Direction, State};
+use crate::replay;
 
 /// Streams that are told of one by one: those that are on air longest. A stranger who publishes ever other names cannot
 /// fill the database of whoever gathers the metrics.
@@ -126,6 +127,7 @@ impl Page<'_> {
             }
         }
         *viewers.entry("hls").or_default() += app.hls.viewers_by_stream().values().sum::<usize>() as u64;
+        *viewers.entry("rtmp").or_default() += replay::rtmp_viewers(app);
         self.gauges(
             "publishers",
             "Those who publish",

@@ -34,6 +34,7 @@ pub(crate) use self::player::{Due, Part, Player};
 pub(crate) use self::segments::Segments;
 pub(crate) use self::source::Recording;
 use crate::app::App;
+use crate::auth::Protocol;
 use crate::record::is_recording;
 
 /// The app that recordings are played from. Nobody can publish to it.
@@ -113,6 +114,13 @@ pub(crate) async fn canonical(app: &App, asked: &StreamKey) -> StreamKey {
     let found = blocking(move || Ok(ids.find(|id| folder.join(id).is_file()))).await;
     let key = found.ok().flatten().and_then(|id| format!("{APP}/{id}").parse().ok());
     key.unwrap_or_else(|| asked.clone())
+}
+
+/// How many play recordings over RTMP. No stream knows of them.
+pub(crate) fn rtmp_viewers(app: &App) -> u64 {
+    let clients = app.clients.all();
+    let over_rtmp = clients.iter().filter(|client| client.protocol.starts_with(Protocol::Rtmp.label()));
+    over_rtmp.flat_map(|client| client.plays()).filter(is_replay).count() as u64
 }
 
 /// Runs `work` where it may block.

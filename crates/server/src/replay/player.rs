@@ -68,6 +68,9 @@ pub(crate) struct Player {
     feed: Option<Feed>,
     pace: Pace,
     part: Part,
+    /// What the player is told as time 0. Interop: librtmp, as Flash Player before it, counts from where it asked `play` to
+    /// begin; after a seek it expects the time of the recording.
+    origin: Timestamp,
     /// The time of the last frame that was sent.
     last: Timestamp,
     /// Video was off or is broken: nothing of it until a key frame.
@@ -84,7 +87,7 @@ pub(crate) enum Due {
 }
 
 impl Player {
-    /// A player of the recording that `key` names, on `stream`. It plays nothing yet: see [`seek`](Self::seek).
+    /// A player of the recording that `key` names, on `stream`. It plays nothing yet: see [`start`](Self::start).
     pub(crate) fn new(
         app: Arc<App>,
         key: StreamKey,
@@ -95,8 +98,22 @@ impl Player {
         let delivery = app.metrics.delivery(protocol);
         let pace = Pace::new(Timestamp::ZERO);
         let part = Part { start: Timestamp::ZERO, end: None };
-        let (feed, last, awaits_key) = (None, Timestamp::ZERO, false);
-        Self { app, key, recording, index, stream, dialect, delivery, feed, pace, part, last, awaits_key }
+        let (feed, origin, last, awaits_key) = (None, Timestamp::ZERO, Timestamp::ZERO, false);
+        Self {
+            app,
+            key,
+            recording,
+            index,
+            stream,
+            dialect,
+            delivery,
+            feed,
+            pace,
+            part,
+            origin,
+            last,
+            awaits_key,
+        }
     }
 
     pub(crate) fn stream(&self) -> MessageStreamId {
@@ -105,6 +122,17 @@ impl Player {
 
     pub(crate) fn key(&self) -> &StreamKey {
         &self.key
+    }
+
+    /// Begins to play `part`, as [`seek`](Self::seek) does, and counts time from there.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn start(&mut self, part: Part) -> io::Result<Option<Point>> {
+        let point = self.seek(part).await?;
+        self.origin =
+            point.filter(|_| part.start > Timestamp::ZERO).map_or(Timestamp::ZERO, |point| point.at);
+        Ok(point)
     }
 
     /// Goes to the beginning of `part`; the point where it begins, or `None` if there is nothing left to play there.
@@ -123,6 +151,7 @@ impl Player {
         .await?;
         self.index = index;
         self.part = part;
+        self.origin = Timestamp::ZERO;
         self.awaits_key = false;
         self.feed = point.map(|point| Feed::new(self.recording.frames(point, None)));
         self.last = point.map_or(start, |point| point.at);
@@ -249,15 +278,19 @@ impl Player {
         if !is_wanted || (self.awaits_key && frame.track.kind == MediaKind::Video && frame.is_media()) {
             return Ok(());
         }
-        let (_, body) = encode_body(frame, self.dialect);
-        session.send_media(media(frame, body, self.stream), output)
+        let frame = Frame { dts: Timestamp::ZERO + (frame.dts - self.origin), ..frame.clone() };
+        let (_, body) = encode_body(&frame, self.dialect);
+        session.send_media(media(&frame, body, self.stream), output)
     }
 
     /// Tells the player that it has got everything. It may still go elsewhere.
     pub(crate) fn complete(&mut self, session: &mut ServerSession, output: &mut Output) -> Result<(), Error> {
         self.feed = None;
-        let seconds = (self.last - self.part.start).as_secs_f64().max(0.0);
-        session.send_play_complete(self.stream, self.last.to_wire(), seconds, output)?;
+        // Interop: rtmpdump compares the last timestamp with the duration to tell whether it got everything.
+        let end = self.part.end.map_or(self.index.end, |end| end.min(self.index.end)).max(self.last);
+        let seconds = (end - self.part.start).as_secs_f64().max(0.0);
+        let told = Timestamp::ZERO + (end - self.origin);
+        session.send_play_complete(self.stream, told.to_wire(), seconds, output)?;
         session.send_user_control(UserControl::StreamEof(self.stream), output);
         session.send_status(self.stream, Status::PLAY_STOP, "The recording has ended.", output);
         Ok(())

@@ -278,6 +278,23 @@ async fn the_file_itself_is_there_in_whole_and_in_parts() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn the_api_tells_where_a_recording_is_played() {
+    let (server, _) = server("").await;
+    let web = Web::of(&server).await;
+    let list = web.get("/api/v1/recordings").await.ok();
+    let one = web.get(&format!("/api/v1/recordings/{RECORDING}")).await.ok();
+    for recording in [&list["recordings"][0], &one] {
+        let playback = &recording["playback"];
+        assert_eq!(playback["rtmp"], server.url(&format!("vod/{RECORDING}")), "{recording}");
+        for (form, begins) in [("hls", &b"#EXTM3U"[..]), ("file", b"FLV")] {
+            let address = playback[form].as_str().expect("an address");
+            assert!(bytes(&web, address).await.starts_with(begins), "{address}");
+        }
+    }
+    server.stop().await;
+}
+
 /// A server with tokens for playing, and what asks it for them.
 async fn with_tokens() -> (Server, Web) {
     let server = Server::start_with("", &[("flumen.toml", "[auth]\nplay = 'token'\n")]).await;
@@ -333,7 +350,11 @@ async fn wrong_and_foreign_tokens_open_nothing() {
         (format!("?token={}", token(&web, "live/show", "play", false).await), 403),
         (format!("?token={}", token(&web, "vod/live_show_20260101_000001.flv", "play", false).await), 403),
     ];
-    for (query, status) in &shown {
+    let expired = json!({ "streamKey": key, "action": "play", "expiresIn": 1 });
+    let expired = web.post("/api/v1/publish", Some(expired)).await.ok();
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let expired = (format!("?token={}", expired["token"].as_str().expect("a token")), 401);
+    for (query, status) in shown.iter().chain([&expired]) {
         for file in files {
             assert_eq!(web.get(&format!("/{key}{file}{query}")).await.status, *status, "{file}{query}");
         }

@@ -21,6 +21,7 @@ mod players;
 mod probe;
 mod recording;
 mod relay;
+mod replay;
 mod timestamps;
 mod tokens;
 mod ts;

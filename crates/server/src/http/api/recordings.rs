@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flumen_hub::StreamKey;
@@ -22,10 +22,12 @@ use utoipa_axum::routes;
 use super::key::{Key, seconds};
 use super::streams::{Done, not_found};
 use crate::app::App;
+use crate::auth::routes::rtmp_base;
 use crate::config::{AsText, RecordFormat};
 use crate::http::range::{Wanted, wanted};
 use crate::http::{Problem, Routes};
 use crate::record::{format, is_recording, length, parts};
+use crate::replay;
 use crate::storage::{Link, Location, Reason, StorageError, Stored};
 
 pub(super) fn routes() -> Routes {
@@ -66,6 +68,29 @@ struct Recording {
     duration: Option<f64>,
     /// Its size so far.
     bytes: u64,
+    /// Where players find it; left open while it is in storage alone.
+    playback: Option<Playback>,
+}
+
+/// Where a recording is played from. Where playing takes a token, one for `vod/{id}` belongs behind it.
+#[derive(Serialize, ToSchema)]
+struct Playback {
+    /// HLS, on this server.
+    #[schema(example = "/vod/live_show_20261121_043159.flv/index.m3u8")]
+    hls: String,
+    /// The file, on this server.
+    #[schema(example = "/vod/live_show_20261121_043159.flv")]
+    file: String,
+    /// RTMP; left open where the server does not speak it.
+    #[schema(example = "rtmp://media.example/vod/live_show_20261121_043159.flv")]
+    rtmp: Option<String>,
+}
+
+impl Playback {
+    fn of(name: &str, rtmp_base: Option<&str>) -> Self {
+        let file = format!("/{}/{name}", replay::APP);
+        Self { hls: format!("{file}/index.m3u8"), rtmp: rtmp_base.map(|base| format!("{base}{file}")), file }
+    }
 }
 
 /// How to record a stream.
@@ -89,7 +114,12 @@ struct Deleted {
 
 /// The recordings in `record.dir` and in `storage.url`.
 #[utoipa::path(get, path = "/recordings", tag = "recordings", responses((status = OK, body = Recordings)))]
-async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> {
+async fn list(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Recordings>, Problem> {
+    let base = rtmp_base(&app, &uri, &headers);
     let recordings = blocking(move || {
         let mut stored = app.storage.all_stored();
         let mut all = Vec::new();
@@ -105,7 +135,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> 
                 (name.to_str().filter(|name| is_recording(name)), entry.metadata())
             {
                 stored.remove(name);
-                let mut recording = Recording::of(&app, name, about.len());
+                let mut recording = Recording::of(&app, name, about.len(), base.as_deref());
                 // One that cannot be read is listed all the same.
                 recording.duration = recording.duration.or_else(|| length(&entry.path()).unwrap_or_default());
                 all.push(recording);
@@ -123,13 +153,19 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Recordings>, Problem> 
 #[utoipa::path(get, path = "/recordings/{id}", tag = "recordings", params(
     ("id" = String, Path, description = "The recording's `id`")
 ), responses((status = OK, body = Recording), (status = NOT_FOUND, body = Problem)))]
-async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Recording>, Problem> {
+async fn one(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Recording>, Problem> {
+    let base = rtmp_base(&app, &uri, &headers);
     let Some(path) = local(&app, &id)? else {
         let stored = app.storage.stored(&id).ok_or_else(unknown)?;
         return Ok(Json(Recording::of_stored(&id, stored)));
     };
     let recording = blocking(move || {
-        let mut recording = Recording::of(&app, &id, fs::metadata(&path)?.len());
+        let mut recording = Recording::of(&app, &id, fs::metadata(&path)?.len(), base.as_deref());
         recording.duration = recording.duration.or(length(&path)?);
         Ok(recording)
     });
@@ -253,7 +289,7 @@ fn decide(app: &App, key: &StreamKey, formats: Vec<RecordFormat>) -> Result<(), 
 }
 
 impl Recording {
-    fn of(app: &App, name: &str, bytes: u64) -> Self {
+    fn of(app: &App, name: &str, bytes: u64, rtmp_base: Option<&str>) -> Self {
         let active = app.recordings.active(name);
         let (stem, stamp) = parts(name).unwrap_or_default();
         let known = active.as_ref().map(|active| active.stream.to_string());
@@ -266,6 +302,7 @@ impl Recording {
             started_at: rfc3339(stamp),
             duration: active.map(|active| seconds(active.begun.elapsed())),
             bytes,
+            playback: Some(Playback::of(name, rtmp_base)),
         }
     }
 
@@ -280,6 +317,7 @@ impl Recording {
             started_at: rfc3339(stamp),
             duration: stored.duration,
             bytes: stored.bytes,
+            playback: None,
         }
     }
 }

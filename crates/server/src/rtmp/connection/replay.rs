@@ -175,7 +175,7 @@ impl Client {
     /// Lets a player begin.
     async fn begin(&mut self, player: &mut Player, part: Part) -> Result<Option<Over>, Error> {
         let stream = player.stream();
-        let sought = player.seek(part).await;
+        let sought = player.start(part).await;
         let (session, output) = self.connection.session();
         let point = match sought {
             Ok(point) => point,

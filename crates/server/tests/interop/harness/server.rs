@@ -82,6 +82,13 @@ impl Server {
         panic!("there is no recording, or more than one");
     }
 
+    /// Waits until it has finished a recording, and tells its id.
+    pub(crate) fn wait_for_recording(&mut self) -> String {
+        self.process.wait_for(START, |line| line.contains(r#""msg":"recorded""#).then_some(()));
+        let file = self.recording_file();
+        file.file_name().and_then(|name| name.to_str()).expect("an ASCII name").to_owned()
+    }
+
     /// Asks it to stop, and waits for its orderly end.
     pub(crate) fn stop(self) -> (Finished, TempDir) {
         self.process.signal("TERM");
