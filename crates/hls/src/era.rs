@@ -125,6 +125,11 @@ impl Era {
         (at - self.now).abs() <= delta(FAR) + delta(FAR)
     }
 
+    /// The era shall end at the next key frame.
+    pub(crate) fn end_at_key_frame(&mut self) {
+        self.wants_end = true;
+    }
+
     /// The era shall end at the next key frame; until then `changed`, if it is a track of the era, has nothing more to say.
     /// False if it has to end at once: the track is the primary one.
     pub(crate) fn end_soon(&mut self, changed: TrackId) -> bool {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flumen_media::mp4::write::{TrackFormat, Unwritable};
-use flumen_media::{Codec, Frame, FrameKind, MediaKind, Timestamp, TrackId};
+use flumen_media::{Codec, Colour, Frame, FrameKind, MediaKind, Timestamp, TrackId};
 
 use crate::RenditionId;
 use crate::era::delta;
@@ -23,6 +23,8 @@ pub(crate) struct Tracks {
 struct Known {
     codec: Codec,
     config: Bytes,
+    /// The colours that its publisher told beside the bitstream.
+    colour: Option<Colour>,
     /// Why it cannot be packaged as it is configured now.
     unwritable: Option<Unwritable>,
 }
@@ -42,8 +44,15 @@ impl Tracks {
         if self.known.get(&track).is_some_and(same) {
             return false;
         }
-        self.known.insert(track, Known { codec, config, unwritable: None });
+        let colour = self.known.get(&track).and_then(|known| known.colour);
+        self.known.insert(track, Known { codec, config, colour, unwritable: None });
         true
+    }
+
+    /// Takes what is told of a track's colours, beside its configuration; gives whether it is news.
+    pub(crate) fn set_colour(&mut self, track: TrackId, colour: Option<Colour>) -> bool {
+        let Some(known) = self.known.get_mut(&track) else { return false };
+        std::mem::replace(&mut known.colour, colour) != colour
     }
 
     pub(crate) fn remove(&mut self, track: TrackId) {
@@ -72,7 +81,10 @@ impl Tracks {
     fn format(&mut self, frame: &Frame) -> Option<TrackFormat> {
         let known = self.known.get_mut(&frame.track)?;
         match TrackFormat::new(known.codec, &known.config, Some(&frame.payload)) {
-            Ok(format) => Some(format),
+            Ok(format) => Some(match known.colour {
+                Some(colour) => format.with_colour(colour),
+                None => format,
+            }),
             Err(error) => {
                 known.unwritable = Some(error);
                 None
@@ -163,6 +175,13 @@ impl Gathering {
         self.formats.remove(&track);
         self.frames.retain(|(frame, _)| frame.track != track);
         self.size = self.frames.iter().map(|(frame, _)| frame.payload.len()).sum();
+    }
+
+    /// The colours of a track are known better now.
+    pub(crate) fn set_colour(&mut self, track: TrackId, colour: Option<Colour>) {
+        if let (Some(format), Some(colour)) = (self.formats.get_mut(&track), colour) {
+            *format = format.clone().with_colour(colour);
+        }
     }
 
     /// Whether an era can begin.

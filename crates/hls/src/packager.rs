@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use flumen_media::flv::color_info;
 use flumen_media::mp4::write::Unwritable;
 use flumen_media::{Frame, FrameKind, MediaKind, TrackId};
 
@@ -109,7 +110,7 @@ impl Packager {
                 self.tracks.remove(frame.track);
                 self.change(frame.track);
             }
-            FrameKind::SideConfig => {}
+            FrameKind::SideConfig => self.colour(frame),
             FrameKind::Key | FrameKind::Delta | FrameKind::Disposable => self.push_media(frame, arrived),
         }
         self.follow();
@@ -290,6 +291,18 @@ impl Packager {
     fn configure(&mut self, frame: &Frame) {
         if self.tracks.configure(frame.track, frame.codec, frame.payload.clone()) {
             self.change(frame.track);
+        }
+    }
+
+    /// What is told beside a configuration: of interest are colours, from the next key frame on.
+    fn colour(&mut self, frame: &Frame) {
+        let colour = color_info(&frame.payload);
+        if frame.track.kind != MediaKind::Video || !self.tracks.set_colour(frame.track, colour) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Gathering(gathering) => gathering.set_colour(frame.track, colour),
+            Phase::Running(era) => era.end_at_key_frame(),
         }
     }
 

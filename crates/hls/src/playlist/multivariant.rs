@@ -149,6 +149,11 @@ impl Variant<'_> {
         {
             let _ = write!(out, ",RESOLUTION={resolution}");
         }
+        if let TrackInfo::Video(info) = self.main.init.format.info()
+            && let Some(range) = info.colour.and_then(|colour| video_range(colour.transfer))
+        {
+            let _ = write!(out, ",VIDEO-RANGE={range}");
+        }
         if let Some(rate) = self.main.frame_rate {
             let _ = write!(out, ",FRAME-RATE={rate:.3}");
         }
@@ -166,6 +171,15 @@ pub(crate) fn codec(info: &TrackInfo) -> Option<String> {
         Codec::Audio(AudioCodec::Flac) => Some("fLaC".into()),
         Codec::Audio(AudioCodec::Mp3) => Some("mp4a.40.34".into()),
         _ => info.codec_string().map(Into::into),
+    }
+}
+
+/// The range of brightness that a transfer function stands for (HLS §4.4.6.2), if it is not the usual one.
+fn video_range(transfer: u8) -> Option<&'static str> {
+    match transfer {
+        16 => Some("PQ"),
+        18 => Some("HLG"),
+        _ => None,
     }
 }
 

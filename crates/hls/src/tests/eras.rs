@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use flumen_media::{Frame, FrameKind, MediaKind, TimeDelta, TrackId};
 
 use super::checker::Checker;
@@ -259,7 +260,7 @@ fn further_tracks_are_alternatives() {
 fn tracks_that_cannot_be_packaged_are_left_out() {
     let mut packager = Packager::new(config());
     let mut plans = both();
-    plans[1].config = bytes::Bytes::new();
+    plans[1].config = Bytes::new();
     push_all(&mut packager, &publish(&plans, 0, 3));
     assert!(packager.is_playable());
     assert!(packager.renditions().all(|rendition| rendition.id().is_video()));
@@ -297,4 +298,25 @@ fn old_segments_leave_the_playlist_first_and_memory_later() {
     let mut packager = Packager::new(Config { window: 3, dvr_window, ..config() });
     push_all(&mut packager, &publish(&both(), 0, 20));
     assert_eq!(listed(&packager, TrackId::VIDEO).len(), 10);
+}
+
+#[test]
+fn colours_told_beside_the_pictures_count_from_the_next_key_frame_on() {
+    let info = b"\x02\0\x09colorInfo\x03\0\x0bcolorConfig\x03\0\x17transferCharacteristics\0\x40\x30\0\0\0\0\0\0\0\0\x09\0\0\x09";
+    let payload = Bytes::from_static(info);
+    let told = Frame { kind: FrameKind::SideConfig, payload, ..both()[0].config_frame() };
+    for at in [2, 90] {
+        let (mut packager, mut checker) = (Packager::new(config()), Checker::default());
+        let mut frames = publish(&both(), 0, 5);
+        frames.insert(at, told.clone());
+        // Said again, it is nothing.
+        frames.insert(at + 60, told.clone());
+        watch(&mut packager, &mut checker, &frames);
+        packager.finish();
+        checker.look(&packager);
+        assert!(packager.multivariant("").expect("it is playable").contains(",VIDEO-RANGE=PQ,"));
+        let video = listed(&packager, TrackId::VIDEO);
+        assert!(video.iter().all(|segment| segment.2 == 1000), "{video:?}");
+        assert_eq!(video.last().map(|segment| segment.1), Some(u64::from(at > 2)));
+    }
 }
