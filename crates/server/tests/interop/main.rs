@@ -20,6 +20,7 @@ mod pages;
 mod players;
 mod probe;
 mod recording;
+mod recording_mp4;
 mod relay;
 mod replay;
 mod timestamps;
