@@ -9,6 +9,7 @@ mod ffmpeg;
 mod gstreamer;
 mod harness;
 mod hls;
+mod hls_rules;
 mod http_flv;
 mod http_mp4;
 mod late_join;

@@ -6,6 +6,7 @@ mod process;
 mod programs;
 mod proxy;
 mod raw;
+mod rules;
 mod server;
 mod transfer;
 
@@ -19,6 +20,7 @@ pub(crate) use programs::{
     clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, node, program, python, script, tool, unprivileged_program,
 };
 pub(crate) use proxy::Proxy;
-pub(crate) use raw::{RawClient, tags_of};
+pub(crate) use raw::{RawClient, Tag, tags_of};
+pub(crate) use rules::{Rules, seconds};
 pub(crate) use server::{Server, flumen};
 pub(crate) use transfer::{LIMIT, player, publisher};
