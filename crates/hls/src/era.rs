@@ -7,7 +7,7 @@ use flumen_media::{Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
 use crate::RenditionId;
 use crate::output::{Beginning, Output};
-use crate::track::{FAR, Track};
+use crate::track::Track;
 
 /// A span without discontinuity.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) enum Taken {
 /// Where the first picture of an era is shown and its sound begins: so late that pictures that are decoded earlier, and a
 /// frame of sound that begins earlier, do not stand before 0.
 const LEAD: TimeDelta = TimeDelta::from_millis(1000);
+/// Further apart than this, tracks have nothing to do with each other: twice the longest segment.
+const NEAR: TimeDelta = TimeDelta::from_millis(120_000);
 /// A timestamp this much before the last one is a new timeline; by less it is jitter.
 const STEP_BACK: TimeDelta = TimeDelta::from_millis(-1000);
 
@@ -122,7 +124,7 @@ impl Era {
 
     /// Whether a timestamp has to do with those of the era.
     fn is_near(&self, at: Timestamp) -> bool {
-        (at - self.now).abs() <= delta(FAR) + delta(FAR)
+        (at - self.now).abs() <= NEAR
     }
 
     /// The era shall end at the next key frame.

@@ -10,7 +10,6 @@ use flumen_media::{Codec, Colour, Frame, FrameKind, MediaKind, Timestamp, TrackI
 
 use crate::RenditionId;
 use crate::era::delta;
-use crate::track::FAR;
 
 /// What the publisher has told of its tracks.
 #[derive(Debug, Default)]
@@ -123,6 +122,8 @@ pub(crate) struct Gathered {
 
 /// How long tracks are waited for that nobody has announced.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a key frame is waited for while other pictures come.
+const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
 /// How much sound is held while pictures come but no key frame.
 const MAX_SOUND: Duration = Duration::from_secs(2);
 /// What is held at most.
@@ -193,7 +194,7 @@ impl Gathering {
             return true;
         }
         let is_full = self.frames.len() >= MAX_FRAMES || self.size >= MAX_SIZE;
-        let patience = if self.has_key_frame() || !self.has_pictures { PATIENCE } else { FAR };
+        let patience = if self.has_key_frame() || !self.has_pictures { PATIENCE } else { KEY_FRAME_PATIENCE };
         !self.formats.is_empty() && (self.waited >= patience || is_full)
     }
 

@@ -1,7 +1,6 @@
 //! One track inside the packager: frames become samples, which wait until it is certain which segment they belong to.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use flumen_media::mp4::write::{Sample, Sampler, TrackFormat};
 use flumen_media::{Frame, FrameKind, TimeDelta, Timestamp, TrackInfo};
@@ -221,6 +220,3 @@ fn until(at: u64, sample: Sample) -> Sample {
     let left = u32::try_from(at.saturating_sub(sample.dts)).unwrap_or(u32::MAX).max(1);
     Sample { duration: sample.duration.min(left), ..sample }
 }
-
-/// Further apart than this, two timestamps have nothing to do with each other: ten seconds.
-pub(crate) const FAR: Duration = Duration::from_secs(10);
