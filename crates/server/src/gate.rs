@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -20,8 +21,11 @@ pub(crate) struct Gate {
 
 #[derive(Debug, Default)]
 struct Open {
+    /// Those that were let in, and by address.
     all: u32,
     by_address: HashMap<IpAddr, u32>,
+    /// Those that are being told that there is no room. They take none.
+    told: u32,
 }
 
 /// A counted connection; dropping it counts it out.
@@ -32,7 +36,7 @@ pub(crate) struct Pass {
     refusal: Option<Refused>,
 }
 
-/// How many connections over the limit are told so; what comes beyond is closed without a word.
+/// How many connections over a limit are told so at a time; what comes beyond is closed without a word.
 const TOLD: u32 = 64;
 
 impl Gate {
@@ -41,21 +45,22 @@ impl Gate {
         let address = counted(address);
         let mut open = self.open.lock();
         let here = open.by_address.get(&address).copied().unwrap_or(0);
-        let over = |limit: Option<std::num::NonZeroU32>, count: u32| {
-            limit.map_or(0, |limit| (count + 1).saturating_sub(limit.get()))
+        let is_full = |limit: Option<NonZeroU32>, count: u32| limit.is_some_and(|limit| count >= limit.get());
+        let refusal = if is_full(limits.connections, open.all) {
+            Some("the server has as many connections as it takes: try again later")
+        } else if is_full(limits.connections_per_ip, here) {
+            Some("too many connections from this address: close one and try again")
+        } else {
+            None
         };
-        let (over_all, over_here) =
-            (over(limits.connections, open.all), over(limits.connections_per_ip, here));
-        if over_all.max(over_here) > TOLD {
+        if refusal.is_none() {
+            open.all += 1;
+            *open.by_address.entry(address).or_default() += 1;
+        } else if open.told < TOLD {
+            open.told += 1;
+        } else {
             return None;
         }
-        let refusal = match (over_all, over_here) {
-            (0, 0) => None,
-            (0, _) => Some("too many connections from this address: close one and try again"),
-            _ => Some("the server has as many connections as it takes: try again later"),
-        };
-        open.all += 1;
-        *open.by_address.entry(address).or_default() += 1;
         let refusal = refusal.map(|reason| Refused(reason.to_owned()));
         Some(Pass { gate: self.clone(), address, refusal })
     }
@@ -80,6 +85,10 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut open = self.gate.open.lock();
+        if self.refusal.is_some() {
+            open.told -= 1;
+            return;
+        }
         open.all -= 1;
         if let Some(count) = open.by_address.get_mut(&self.address) {
             *count -= 1;
@@ -93,7 +102,6 @@ impl Drop for Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroU32;
 
     #[test]
     fn a_full_server_says_so_and_then_goes_quiet() {
@@ -105,7 +113,10 @@ mod tests {
         let told: Vec<Pass> = std::iter::from_fn(|| gate.enter(address, &limits)).collect();
         assert_eq!(told.len(), TOLD as usize);
         assert!(told.iter().all(|pass| pass.refusal().is_some()));
-        drop((first, told));
+        drop(first);
+        let second = gate.enter(address, &limits).expect("whoever is told takes no room");
+        assert_eq!(second.refusal(), None);
+        drop((second, told));
         assert!(gate.open.lock().by_address.is_empty(), "every pass counts itself out");
         assert_eq!(gate.enter(address, &limits).expect("room again").refusal(), None);
     }
