@@ -47,6 +47,8 @@ pub struct App {
     pub(crate) metrics: Metrics,
     /// Who is connected.
     pub(crate) clients: Arc<Clients>,
+    /// What survives a restart.
+    pub(crate) store: Arc<RedbStore>,
     /// Streams from and to other servers.
     pub(crate) relays: Relays,
     /// Recordings that are played back.
@@ -77,7 +79,8 @@ impl App {
         );
         Arc::new(Self {
             hub,
-            auth: Auth::new(settings.clone(), store, events.clone()),
+            auth: Auth::new(settings.clone(), store.clone(), events.clone()),
+            store,
             settings,
             shutdown,
             started: Instant::now(),

@@ -9,8 +9,10 @@ use std::time::SystemTime;
 use flumen_hub::StreamKey;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::{Span, info_span};
 
 use crate::events::{Events, Happening};
+use crate::traces::TARGET;
 
 /// The clients that are connected.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub(crate) struct Known {
     pub(crate) user: Option<String>,
     /// What it does, in the order it began.
     pub(crate) uses: Vec<Use>,
+    /// What traces tell of each of these.
+    spans: Vec<Span>,
 }
 
 /// A stream in use by a client.
@@ -179,7 +183,15 @@ impl Ticket {
 
     /// The client begins to use a stream.
     pub(crate) fn begin(&self, role: Role, stream: &StreamKey) {
-        self.client.known.lock().uses.push(Use { role, stream: stream.clone() });
+        let protocol = self.client.protocol;
+        let span = match role {
+            Role::Publisher => info_span!(target: TARGET, "publish", stream_key = %stream, protocol),
+            Role::Player => info_span!(target: TARGET, "play", stream_key = %stream, protocol),
+        };
+        let mut known = self.client.known.lock();
+        known.uses.push(Use { role, stream: stream.clone() });
+        known.spans.push(span);
+        drop(known);
         if role == Role::Player {
             let (stream_key, protocol) = (stream.to_string(), self.client.protocol);
             self.tell(Happening::ViewerJoined { stream_key, client: self.id(), protocol });
@@ -193,6 +205,7 @@ impl Ticket {
             return;
         };
         let over = known.uses.remove(index);
+        known.spans.remove(index);
         drop(known);
         self.settle(over);
     }
@@ -243,6 +256,7 @@ impl Drop for Ticket {
         self.clients.open.lock().remove(&self.client.id);
         let (was_admitted, uses) = {
             let mut known = self.client.known.lock();
+            known.spans.clear();
             (known.is_admitted, std::mem::take(&mut known.uses))
         };
         for over in uses {

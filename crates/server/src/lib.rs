@@ -19,6 +19,7 @@ pub mod http;
 mod http_flv;
 mod http_mp4;
 mod http_viewer;
+mod kept;
 pub mod log;
 mod metrics;
 mod pages;
@@ -35,6 +36,7 @@ mod storage;
 pub mod store;
 mod tag_type;
 pub mod tls;
+pub mod traces;
 
 /// Compiles and runs the programs of the page for users of the libraries.
 #[cfg(doctest)]

@@ -21,6 +21,7 @@ use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 
 use self::line::{Form, Lines};
 use crate::config::{Log, LogFilter, LogFormat};
+use crate::traces::Traces;
 
 /// How much of what clients call themselves is logged, in bytes.
 const LOGGED_NAME: usize = 64;
@@ -38,17 +39,19 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// Starts to log to stderr as `settings` say. A thread of its own writes, so a stuck terminal stops nobody; should it
+    /// Starts to log to stderr as `settings` say, and to trace if there are `traces`. A thread of its own writes, so a stuck terminal stops nobody; should it
     /// fall far behind, lines are lost.
     ///
     /// # Errors
     ///
     /// If this process logs already.
-    pub fn start(settings: &Log) -> Result<Self, SetGlobalDefaultError> {
+    pub fn start(settings: &Log, traces: Option<&Traces>) -> Result<Self, SetGlobalDefaultError> {
         let (writer, worker) = tracing_appender::non_blocking(io::stderr());
         let filter = SharedFilter::new(&settings.level);
         let lines = Lines::new(form(settings.format), writer).with_filter(filter.clone());
-        tracing::subscriber::set_global_default(Registry::default().with(lines))?;
+        tracing::subscriber::set_global_default(
+            Registry::default().with(lines).with(traces.map(Traces::layer)),
+        )?;
         Ok(Self { filter, _worker: worker })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flumen_hub::{Credential, PublishError, PublishRequest, Publisher, StreamKey};
 
-use super::{Auth, Denied, Request};
+use super::{ALLOWED, Action, Auth, Denied, Request};
 use crate::encodings::{Encodings, Hub};
 use crate::replay::is_replay;
 
@@ -29,8 +29,11 @@ pub(super) enum Usage {
         /// Its name.
         token: String,
     },
-    /// It was used up before: its publisher may go on with what it has begun.
-    Again,
+    /// It was used up before: its publisher may go on with what it has begun. Only the hub knows whether there is anything.
+    Again {
+        /// Who counts what comes of it.
+        auth: Arc<Auth>,
+    },
 }
 
 /// Why somebody who may publish cannot do it now.
@@ -73,18 +76,22 @@ impl Decision {
             return Err(PublishRefusal::Reserved);
         }
         let request = PublishRequest { credential: self.credential.clone(), protocol, peer };
-        if let Usage::Again = self.usage {
+        if let Usage::Again { auth } = &self.usage {
             let resumed = hub.resume(&self.key, request).await;
-            return resumed.map_err(|error| match error {
-                PublishError::NothingToResume => Denied::Used.into(),
-                error => error.into(),
-            });
+            let is_used = matches!(resumed, Err(PublishError::NothingToResume));
+            auth.count(Action::Publish, if is_used { Denied::Used.label() } else { ALLOWED });
+            return resumed.map_err(|error| if is_used { Denied::Used.into() } else { error.into() });
         }
         let published = hub.publish(&self.key, request).await;
         if published.is_err() {
             self.give_back().await;
         }
         Ok(published?)
+    }
+
+    /// Whether it is not known yet that it stands: [`publish`](Self::publish) counts it then.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.usage, Usage::Again { .. })
     }
 
     /// Makes a token good again that was used up for nothing, because what it was shown for could not be.

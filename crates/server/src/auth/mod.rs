@@ -37,7 +37,7 @@ use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::error;
+use tracing::{Instrument, error, info_span};
 
 pub use self::decision::{Decision, PublishRefusal};
 pub use self::denied::Denied;
@@ -51,10 +51,11 @@ use self::decision::Usage;
 use self::jwks::Jwks;
 use self::outbound::Outbound;
 use self::viewings::Viewings;
-use crate::config::{AuthMode, Settings};
+use crate::config::{AuthMode, Secret, Settings};
 use crate::events::{Events, Happening};
 use crate::gate::counted;
 use crate::store::Store;
+use crate::traces::{self, TARGET};
 
 /// What somebody speaks who wants to publish or play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,9 @@ pub struct Request<'a> {
 /// How many decisions there were, by action and outcome: `allowed`, or [`Denied::label`].
 pub type Decisions = BTreeMap<(&'static str, &'static str), u64>;
 
+/// The outcome of a decision for whoever asked.
+const ALLOWED: &str = "allowed";
+
 /// Decides. One for the whole server.
 pub struct Auth {
     settings: watch::Receiver<Arc<Settings>>,
@@ -115,9 +119,20 @@ pub struct Auth {
     jwks: Arc<Jwks>,
     callback: Callback,
     attempts: Mutex<Attempts>,
+    /// Those on the API, which viewers behind the same proxy must not be able to lock.
+    api_attempts: Mutex<Attempts>,
     viewings: Mutex<Viewings>,
     decisions: Mutex<Decisions>,
     started: Instant,
+}
+
+/// What the token is that a client of the API shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApiToken {
+    Right,
+    Wrong,
+    /// Too many wrong ones came from the same address.
+    NotLookedAt,
 }
 
 /// Why no token can be made.
@@ -152,6 +167,7 @@ impl Auth {
             jwks: Arc::default(),
             callback: Callback::default(),
             attempts: Mutex::default(),
+            api_attempts: Mutex::default(),
             viewings: Mutex::default(),
             decisions: Mutex::default(),
             started: Instant::now(),
@@ -171,14 +187,13 @@ impl Auth {
     /// # Errors
     /// Why not, as the client is to be told.
     pub async fn decide(self: &Arc<Self>, request: Request<'_>) -> Result<Decision, Denied> {
-        let settings = self.settings();
-        let decided = if lets_everybody(&settings, request.action) {
-            Ok(Decision::new(&request, request.key.clone()))
-        } else {
-            self.judge(&settings, &request).await
-        };
-        let outcome = decided.as_ref().map_or_else(|denied| denied.label(), |_| "allowed");
-        *self.decisions.lock().entry((request.action.label(), outcome)).or_default() += 1;
+        let span = info_span!(target: TARGET, "authorise", action = request.action.label(), protocol = request.protocol.label());
+        let decided = self.weigh(&request).instrument(span.clone()).await;
+        let outcome = decided.as_ref().map_or_else(|denied| denied.label(), |_| ALLOWED);
+        traces::note(&span, "outcome", outcome);
+        if !decided.as_ref().is_ok_and(Decision::is_open) {
+            self.count(request.action, outcome);
+        }
         // Whoever speaks for a publisher tells more: it may fail after this as well.
         if let (Err(denied), Action::Play) = (&decided, request.action) {
             self.events.tell(Happening::PlayFailed {
@@ -189,6 +204,19 @@ impl Auth {
             });
         }
         decided
+    }
+
+    fn count(&self, action: Action, outcome: &'static str) {
+        *self.decisions.lock().entry((action.label(), outcome)).or_default() += 1;
+    }
+
+    async fn weigh(self: &Arc<Self>, request: &Request<'_>) -> Result<Decision, Denied> {
+        let settings = self.settings();
+        if lets_everybody(&settings, request.action) {
+            Ok(Decision::new(request, request.key.clone()))
+        } else {
+            self.judge(&settings, request).await
+        }
     }
 
     /// Whether everybody may do `action` with every stream.
@@ -254,6 +282,20 @@ impl Auth {
     /// Somebody at `address` showed a wrong token or password.
     pub(crate) fn note_wrong(&self, address: IpAddr) {
         self.attempts.lock().note(counted(address), self.started.elapsed());
+    }
+
+    /// Whether `shown` is the token of the API, `right`, if `address` may still guess.
+    pub(crate) fn check_api_token(&self, shown: &[u8], right: &Secret, address: IpAddr) -> ApiToken {
+        let (address, now) = (counted(address), self.started.elapsed());
+        let mut attempts = self.api_attempts.lock();
+        if attempts.are_too_many(address, now) {
+            ApiToken::NotLookedAt
+        } else if bool::from(shown.ct_eq(right.reveal().as_bytes())) {
+            ApiToken::Right
+        } else {
+            attempts.note(address, now);
+            ApiToken::Wrong
+        }
     }
 
     async fn judge(self: &Arc<Self>, settings: &Settings, request: &Request<'_>) -> Result<Decision, Denied> {
@@ -333,7 +375,7 @@ impl Auth {
                 Ok(Usage::First { auth: self.clone(), token: claims.jti.clone() })
             }
             // A publisher whose connection was lost comes back with the only token it has.
-            Ok(false) if request.action == Action::Publish => Ok(Usage::Again),
+            Ok(false) if request.action == Action::Publish => Ok(Usage::Again { auth: self.clone() }),
             Ok(false) => Err(Denied::Used),
             Err(error) => {
                 error!(%error, "nobody is let in with a token that is good for one time");

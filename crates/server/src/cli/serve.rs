@@ -8,6 +8,7 @@ use crate::config::ConfigWatcher;
 use crate::log::Logger;
 use crate::serve::serve;
 use crate::shutdown::Shutdown;
+use crate::traces::Traces;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,7 +22,8 @@ pub(super) struct Args {
 pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
     let sources = arguments.settings.into_sources();
     let loaded = sources.load()?;
-    let logger = Logger::start(&loaded.settings.log)?;
+    let traces = Traces::start(&loaded.settings.otel)?;
+    let logger = Logger::start(&loaded.settings.log, traces.as_ref())?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
@@ -43,6 +45,9 @@ pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
     });
     // Whoever has not finished in time is not waited for again.
     runtime.shutdown_background();
+    if let Some(traces) = traces {
+        traces.finish();
+    }
     outcome
 }
 

@@ -23,13 +23,13 @@ pub use key::{Key, Kind, keys, schema};
 pub use problem::{Origin, Problem, Problems};
 pub use reload::ConfigWatcher;
 pub use settings::{
-    Api, Auth, Data, Hls, Http, Limits, Log, Metrics, Play, Publish, Record, Rtmp, Rtmps, Settings, Shutdown,
-    Storage, Tls,
+    Api, Auth, Data, Hls, Http, Limits, Log, Metrics, Otel, Play, Publish, Record, Rtmp, Rtmps, Settings,
+    Shutdown, Storage, Tls,
 };
 pub use sources::{Loaded, Sources};
 pub use storage::{Bucket, Credential, StorageUrl};
 pub(crate) use text::AsText;
 pub use types::{
-    AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret,
+    AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, Share, SigningSecret,
     TraceFilter,
 };

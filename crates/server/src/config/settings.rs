@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::storage::{Credential, StorageUrl};
 use super::text::AsText;
 use super::types::{
-    AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, SigningSecret,
+    AfterUpload, AuthMode, HttpUrl, Linger, LogFilter, LogFormat, RecordFormat, Secret, Share, SigningSecret,
     TraceFilter,
 };
 use crate::auth::Action;
@@ -55,6 +55,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Logs, on stderr.
     pub log: Log,
+    /// Traces for OpenTelemetry.
+    pub otel: Otel,
     /// Stopping.
     pub shutdown: Shutdown,
 }
@@ -357,6 +359,9 @@ pub struct Log {
     pub level: LogFilter,
     /// Form of a log line.
     pub format: LogFormat,
+    /// Whether every answer over HTTP gets a line (`target` is `access`) when it is over: method, route, path without its query, status, bytes, time, who asked. Without, only what changes something and what fails gets one. A player of low-latency HLS asks several times a second.
+    #[schemars(extend("x-live" = true))]
+    pub access: bool,
     /// Folder for traces, two files per traced connection: the bytes it received (`.c2s.bin`) and sent (`.s2c.bin`); `off` for none. Passwords and tokens of clients are in there.
     #[serde(with = "AsText::<Option<PathBuf>>")]
     #[schemars(extend("x-live" = true))]
@@ -365,6 +370,20 @@ pub struct Log {
     #[serde(with = "AsText::<TraceFilter>")]
     #[schemars(extend("x-live" = true))]
     pub trace_filter: TraceFilter,
+}
+
+/// Settings of OpenTelemetry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Otel {
+    /// Where traces go: the address of a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; `off` for nowhere. Without a path, `/v1/traces` is added.
+    #[serde(with = "AsText::<Option<HttpUrl>>")]
+    pub endpoint: Option<HttpUrl>,
+    /// What the collector calls this server (`service.name`).
+    pub service_name: String,
+    /// The part of all traces that is sent, such as `10%`. A request that comes with a `traceparent` goes by that.
+    #[serde(with = "AsText::<Share>")]
+    pub sample: Share,
 }
 
 /// Settings of stopping.
@@ -498,6 +517,12 @@ impl Default for Limits {
 impl Default for Metrics {
     fn default() -> Self {
         Self { stream_labels: true }
+    }
+}
+
+impl Default for Otel {
+    fn default() -> Self {
+        Self { endpoint: None, service_name: "flumen".to_owned(), sample: Share::ALL }
     }
 }
 

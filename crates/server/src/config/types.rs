@@ -119,6 +119,33 @@ impl Textual for Option<HttpUrl> {
     }
 }
 
+/// A part of a whole, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(f64);
+
+impl Share {
+    /// The whole.
+    pub const ALL: Self = Self(1.0);
+
+    /// From 0 to 1.
+    pub fn ratio(self) -> f64 {
+        self.0
+    }
+}
+
+impl Textual for Share {
+    const EXPECTED: &'static str = "a part in percent, such as `10%`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+        (0.0..=100.0).contains(&percent).then_some(Self(percent / 100.0))
+    }
+
+    fn to_text(&self) -> String {
+        format!("{}%", self.0 * 100.0)
+    }
+}
+
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -376,6 +403,15 @@ mod tests {
         let given = SigningSecret::from_text("hunter2").expect("a secret");
         assert_eq!(given.to_text(), "hunter2");
         assert!(!format!("{given:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_share_is_in_percent() {
+        assert_eq!(Share::from_text("100%"), Some(Share::ALL));
+        assert_eq!(Share::from_text("0.5 %").map(|share| share.to_text()).as_deref(), Some("0.5%"));
+        for text in ["", "%", "10", "-1%", "101%", "NaN%", "ten%"] {
+            assert_eq!(Share::from_text(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,19 +4,18 @@
 //! such a program, whatever page it shows, a request must also not come from a page of another site (cross-site request
 //! forgery), not go to a name that only pretends to be this machine (DNS rebinding), and not come through a proxy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use subtle::ConstantTimeEq;
 
 use super::Problem;
 use super::listener::Peer;
 use crate::app::App;
-use crate::config::Secret;
+use crate::auth::ApiToken;
 
 /// Told by browsers: where the page that asks stands to the address that is asked (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -35,14 +34,18 @@ pub(super) async fn guard(
     next: Next,
 ) -> Result<Response, Problem> {
     let settings = app.settings();
+    let address = request.extensions().get::<Peer>().map(Peer::address);
     match &settings.api.token {
-        Some(token) => check_token(token, request.headers())?,
-        None => check_local(request.extensions().get::<Peer>().map(Peer::address), &request)?,
+        Some(token) => {
+            let address = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+            check_token(request.headers(), |shown| app.auth.check_api_token(shown, token, address))?;
+        }
+        None => check_local(address, &request)?,
     }
     Ok(next.run(request).await)
 }
 
-fn check_token(token: &Secret, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_token(headers: &HeaderMap, judge: impl Fn(&[u8]) -> ApiToken) -> Result<(), Problem> {
     let Some(shown) = headers.get(header::AUTHORIZATION) else {
         return Err(Problem::unauthorized(
             "Bearer",
@@ -50,13 +53,18 @@ fn check_token(token: &Secret, headers: &HeaderMap) -> Result<(), Problem> {
         ));
     };
     let (scheme, shown) = shown.as_bytes().split_at(shown.len().min("Bearer ".len()));
-    let fits = scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(shown.ct_eq(token.reveal().as_bytes()));
-    fits.then_some(()).ok_or_else(|| {
-        Problem::unauthorized(
+    let judged = if scheme.eq_ignore_ascii_case(b"Bearer ") { judge(shown) } else { ApiToken::Wrong };
+    match judged {
+        ApiToken::Right => Ok(()),
+        ApiToken::Wrong => Err(Problem::unauthorized(
             r#"Bearer error="invalid_token""#,
             "this is not the token of the setting `api.token`",
-        )
-    })
+        )),
+        ApiToken::NotLookedAt => Err(Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many wrong tokens came from this address: wait a minute",
+        )),
+    }
 }
 
 fn check_local(address: Option<IpAddr>, request: &Request) -> Result<(), Problem> {
@@ -155,8 +163,11 @@ mod tests {
 
     #[test]
     fn a_token_must_be_the_right_one() {
-        let token: Secret = serde_json::from_str("\"0123456789abcdef\"").expect("a secret");
-        let check = |headers: &[(&str, &str)]| check_token(&token, request(headers).headers());
+        let judge = |shown: &[u8]| match shown {
+            b"0123456789abcdef" => ApiToken::Right,
+            _ => ApiToken::Wrong,
+        };
+        let check = |headers: &[(&str, &str)]| check_token(request(headers).headers(), judge);
         assert_eq!(check(&[("authorization", "Bearer 0123456789abcdef")]), Ok(()));
         assert_eq!(check(&[("authorization", "bearer 0123456789abcdef")]), Ok(()));
         for headers in [

@@ -22,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use super::metered::Metered;
 use super::{path, router};
 use crate::app::App;
 use crate::gate::Pass;
+use crate::metrics::Traffic;
 
 /// How long to wait when the system cannot accept, most likely because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -148,9 +150,9 @@ impl Server {
         let options = SocketOptions { dead_after: limits.idle_timeout, ..SocketOptions::default() };
         let outcome = match (options.apply(&tcp), tls) {
             (Err(error), _) => Err(error.into()),
-            (Ok(()), None) => self.speak(tcp, peer).await,
+            (Ok(()), None) => self.speak(tcp, self.app.metrics.traffic(proto), peer).await,
             (Ok(()), Some(tls)) => match timeout(limits.handshake_timeout, tls.accept(tcp)).await {
-                Ok(Ok(stream)) => self.speak(stream, peer).await,
+                Ok(Ok(stream)) => self.speak(stream, self.app.metrics.traffic(proto), peer).await,
                 Ok(Err(error)) => {
                     self.app.metrics.handshake_failed(proto, "tls");
                     Err(error.into())
@@ -175,7 +177,12 @@ impl Server {
     }
 
     /// Answers requests until the client closes or the server stops.
-    async fn speak<S>(&self, stream: S, peer: Peer) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    async fn speak<S>(
+        &self,
+        stream: S,
+        traffic: Traffic,
+        peer: Peer,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -189,6 +196,7 @@ impl Server {
             request
         });
         let service = TowerToHyperService::new(service);
+        let stream = Metered::new(stream, traffic);
         let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let mut first_request_due = pin!(sleep(limits.handshake_timeout));
         let (mut is_new, mut is_stopping) = (true, false);

@@ -4,12 +4,14 @@
 //! document), and under `/api/v1` through `guard` (who may ask). A part of the server that answers requests has a
 //! function `routes`, which [`router`] gathers: it describes itself for the API's documentation by being there.
 
+mod access;
 mod api;
 mod cors;
 mod guard;
 mod health;
 mod listener;
 mod media;
+mod metered;
 mod metrics;
 mod observe;
 mod path;

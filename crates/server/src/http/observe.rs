@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{Instrument, Span, debug, info, info_span, warn};
 
 use super::Problem;
+use super::access::{self, Access};
 use super::listener::Peer;
 use crate::app::App;
 use crate::auth::Action;
+use crate::log::excerpt;
+use crate::traces::{self, TARGET};
 
 /// Names a request in the log; a proxy may have given it one already.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,7 +52,10 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let path = loggable_path(&app, &request);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let _active = app.metrics.request();
-    let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
+    let span = info_span!(target: TARGET, "request", request_id = id.to_str().unwrap_or_default());
+    traces::continue_from(&span, request.headers());
+    let client = excerpt(header_text(&request, header::USER_AGENT)).to_owned();
+    let inside = span.clone();
     async move {
         let mut response = match refusal(&request) {
             Some(problem) => problem.into_response(),
@@ -57,10 +63,18 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         };
         response.headers_mut().insert(REQUEST_ID, id);
         let (status, took) = (response.status(), begun.elapsed());
-        log(&method, &path, status, took);
         let named = response.extensions().get::<Route>().copied().unwrap_or(UNMATCHED).0;
         let route = route.as_ref().map_or(named, MatchedPath::as_str);
         app.metrics.answered(method_label(&method), route, status.as_u16(), took);
+        trace(&inside, method_label(&method), route, &path, status);
+        if app.settings().log.access {
+            let route = route.to_owned();
+            return access::log(
+                response,
+                Access { method, route, path, status, client, begun, span: inside },
+            );
+        }
+        log(&method, &path, status, took);
         response
     }
     .instrument(span)
@@ -101,6 +115,23 @@ fn request_id(request: &Request) -> HeaderValue {
         // Holds because hexadecimal digits may stand in a header.
         HeaderValue::try_from(id).expect("a header value")
     })
+}
+
+/// What traces tell of a request, by the names that OpenTelemetry has for it.
+fn trace(span: &Span, method: &'static str, route: &str, path: &str, status: StatusCode) {
+    if span.is_disabled() {
+        return;
+    }
+    traces::note(span, "otel.name", format!("{method} {route}"));
+    traces::note(span, "otel.kind", "server");
+    traces::note(span, "http.request.method", method);
+    traces::note(span, "http.route", route);
+    traces::note(span, "url.path", path);
+    traces::note(span, "http.response.status_code", status.as_str());
+}
+
+fn header_text(request: &Request, name: HeaderName) -> &str {
+    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// A method as a label. Clients may invent others.

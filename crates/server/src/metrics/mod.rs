@@ -58,6 +58,8 @@ pub(crate) struct Metrics {
     http_requests: Counters<3>,
     http_duration: Histograms,
     http_active: Gauge,
+    http_received: Counters<1>,
+    http_sent: Counters<1>,
     /// What is made for players of HLS, and how long they wait for it.
     pub(crate) hls: HlsMetrics,
     /// Storage.
@@ -90,6 +92,8 @@ impl Metrics {
             http_requests: Family::default(),
             http_duration: Family::new_with_constructor(Buckets(WAITS)),
             http_active: Gauge::default(),
+            http_received: Family::default(),
+            http_sent: Family::default(),
             hls: HlsMetrics::new(),
             storage: StorageMetrics::default(),
         };
@@ -105,6 +109,12 @@ impl Metrics {
         plain("connections_opened", "Connections accepted", &self.opened);
         plain("connections_turned_away", "Connections closed unheard, far over a limit", &self.turned_away);
         plain("frames_sent", "Frames sent to players", &self.frames_sent);
+        plain("http_received_bytes", "Bytes from HTTP clients, inside TCP and TLS", &self.http_received);
+        plain(
+            "http_sent_bytes",
+            "Bytes to HTTP clients, media included, inside TCP and TLS",
+            &self.http_sent,
+        );
         let mut by_two = |name: &str, help: &str, counters: &Counters<2>| {
             registry.register(name, help, counters.clone());
         };
@@ -164,6 +174,15 @@ impl Metrics {
         )
     }
 
+    /// What counts the bytes of a connection of HTTP or HTTPS.
+    pub(crate) fn traffic(&self, protocol: &'static str) -> Traffic {
+        let labels = [("protocol", protocol.into())];
+        Traffic {
+            received: self.http_received.get_or_create(&labels).clone(),
+            sent: self.http_sent.get_or_create(&labels).clone(),
+        }
+    }
+
     /// A request has come; it is being answered until the guard is dropped.
     pub(crate) fn request(&self) -> ActiveRequest {
         self.http_active.inc();
@@ -178,6 +197,13 @@ impl Metrics {
         self.http_requests.get_or_create(&labels).inc();
         self.http_duration.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
     }
+}
+
+/// Counts bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Traffic {
+    pub(crate) received: Counter,
+    pub(crate) sent: Counter,
 }
 
 /// A request that is being answered.

@@ -33,6 +33,7 @@ use self::task::Task;
 use crate::app::App;
 use crate::config::{RecordFormat, Settings};
 use crate::events::{Events, Happening};
+use crate::traces::TARGET;
 
 /// What recordings have done since the start.
 #[derive(Debug, Default)]
@@ -232,7 +233,7 @@ impl Recorder {
     }
 
     fn start(&self, key: StreamKey, wanted: Wanted) {
-        let span = info_span!("recording", stream_key = %key);
+        let span = info_span!(target: TARGET, "recording", stream_key = %key);
         let goodbye = Goodbye { task: (wanted.id, wanted.format), ended: self.ended.clone() };
         let task = Task::new(self.app.clone(), key, wanted, self.repairs.clone());
         self.app.shutdown.spawn(

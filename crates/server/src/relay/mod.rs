@@ -2,7 +2,7 @@
 //!
 //! A relay is one task with at most one connection. Pushing is reading: a relay to another server is a player that stays
 //! over a publisher's reconnect. Pulling is publishing: what comes over a new connection goes on with the same stream. What
-//! fails is tried again with growing pauses, until the relay is removed. Relays live as long as the process.
+//! fails is tried again with growing pauses, until the relay is removed.
 
 mod pull;
 mod push;
@@ -22,6 +22,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 pub(crate) use self::push::LABEL as PUSH;
 use crate::app::App;
+use crate::traces::TARGET;
 
 /// Relays at one time.
 const MAX_RELAYS: usize = 100;
@@ -148,6 +149,18 @@ impl Relays {
     /// # Errors
     /// See [`Refusal`].
     pub(crate) fn add(&self, app: &Arc<App>, order: Order) -> Result<Arc<Relay>, Refusal> {
+        self.begin(app, None, order)
+    }
+
+    /// Begins a relay again that had the number `id`.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub(crate) fn restore(&self, app: &Arc<App>, id: u64, order: Order) -> Result<Arc<Relay>, Refusal> {
+        self.begin(app, Some(id), order)
+    }
+
+    fn begin(&self, app: &Arc<App>, id: Option<u64>, order: Order) -> Result<Arc<Relay>, Refusal> {
         let url = RtmpUrl::parse(&order.url)?;
         let mut all = self.all.lock();
         let is_same = |other: &Order| {
@@ -159,8 +172,11 @@ impl Relays {
         if all.len() >= MAX_RELAYS {
             return Err(Refusal::TooMany);
         }
+        let id = id.unwrap_or_else(|| self.ids.load(Ordering::Relaxed) + 1);
+        // Under the lock of the map: no two relays get the same number.
+        self.ids.fetch_max(id, Ordering::Relaxed);
         let relay = Arc::new(Relay {
-            id: self.ids.fetch_add(1, Ordering::Relaxed) + 1,
+            id,
             shown_url: shown(&url, order.direction),
             order,
             progress: Mutex::new(Progress::new()),
@@ -168,7 +184,7 @@ impl Relays {
         });
         all.insert(relay.id, relay.clone());
         drop(all);
-        let span = info_span!(parent: None, "relay", relay = relay.id, stream_key = %relay.order.stream);
+        let span = info_span!(target: TARGET, parent: None, "relay", relay = relay.id, stream_key = %relay.order.stream);
         app.shutdown.spawn(run(app.clone(), relay.clone()).instrument(span));
         Ok(relay)
     }

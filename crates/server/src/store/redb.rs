@@ -32,6 +32,13 @@ pub struct RedbStore {
     inner: Arc<Inner>,
 }
 
+/// Nothing of what is in it.
+impl std::fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedbStore").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     path: PathBuf,
     open: Mutex<Option<Open>>,

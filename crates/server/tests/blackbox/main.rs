@@ -2,6 +2,7 @@
 //!
 //! One test binary for all of it, because every binary links the whole server.
 
+mod access;
 mod api;
 mod auth;
 mod bench;
@@ -16,6 +17,7 @@ mod limits;
 mod logins;
 mod metrics;
 mod openapi;
+mod otel;
 mod peer;
 mod play;
 mod playing;

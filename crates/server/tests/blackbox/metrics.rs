@@ -134,3 +134,32 @@ async fn whoever_may_not_use_the_api_may_not_read_the_metrics() {
     let answer = read(web.request(Method::GET, "/metrics").bearer_auth("0123456789abcdef")).await;
     assert!(answer.text.ends_with("# EOF\n"), "{answer:?}");
 }
+
+#[tokio::test]
+async fn who_guesses_the_token_of_the_api_has_to_wait() {
+    let server = Server::start_with("", &[("flumen.toml", "api.token = '0123456789abcdef'\n")]).await;
+    let web = Web::of(&server).await;
+    let ask = async |token: &str| read(web.request(Method::GET, "/api/v1/streams").bearer_auth(token)).await;
+    ask("0123456789abcdef").await.ok();
+    for n in 0..10 {
+        ask(&format!("guess number {n}")).await.problem(401);
+    }
+    let told = ask("0123456789abcdef").await.problem(429);
+    assert!(told.contains("wait"), "{told}");
+    web.get("/health").await.ok();
+}
+
+/// A token that is good for one time was used: only the hub knows that there is nothing to go on with.
+#[tokio::test]
+async fn a_publisher_with_a_used_token_counts_as_refused() {
+    let settings = "[auth]\nsecret = '0123456789abcdef0123456789abcdef'\npublish = 'token'\n";
+    let server = Server::start_with("", &[("flumen.toml", settings)]).await;
+    let web = Web::of(&server).await;
+    let wish = serde_json::json!({"streamKey": "show", "singleUse": true});
+    let made = web.post("/api/v1/publish", Some(wish)).await.ok();
+    let url = made["publishUrl"].as_str().expect("an address");
+    Feed::start(url).await.finish().await;
+    assert!(flumen_rtmp::Publisher::connect(url, ClientOptions::default()).await.is_err());
+    let counted = |outcome: &str| format!(r#"auth_decisions_total{{action="publish",outcome="{outcome}"}}"#);
+    scrape_until(&web, |value| value(&counted("allowed")) == 1.0 && value(&counted("used")) == 1.0).await;
+}

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::server::Server;
 use crate::stream::{Feed, Viewer, key, video_header};
+use crate::tls;
 use crate::web::Web;
 use crate::wire::Wire;
 
@@ -137,6 +138,74 @@ async fn on_demand_nothing_is_pulled_until_somebody_plays() {
     drop(viewer);
     web.get_until(&address, |relay| relay["state"] == "idle").await;
     web_there.get_until("/api/v1/clients", |list| list["total"] == 1).await;
+}
+
+/// To the other server's certificate belongs its name, and trust in who signed it.
+#[tokio::test]
+async fn a_stream_is_pushed_over_rtmps_to_a_server_that_is_trusted() {
+    let pair = tls::pair();
+    let folder = tempfile::tempdir().expect("a folder");
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, pair.cert.pem()).expect("written");
+    let there = tls::server(&pair).await;
+    let here = Server::start_trusting("", &[], Some(&roots)).await;
+    let (web, web_there) = (Web::of(&here).await, Web::of(&there).await);
+    let port = there.listening("rtmps").await.port();
+    let url = |host: &str| format!("rtmps://{host}:{port}/live/secret-key");
+    let right = relay(&web, json!({"streamKey": "show", "direction": "push", "url": url("localhost")})).await;
+    let wrong = relay(&web, json!({"streamKey": "show", "direction": "push", "url": url("127.0.0.1")})).await;
+    let feed = Feed::start(&here.url("live/show")).await;
+    web.get_until(&right, |relay| relay["state"] == "running").await;
+    is_on_air(&web_there, "live/secret-key").await;
+    Viewer::start(&there.url("live/secret-key")).await.stays_content().await;
+    let refused = web.get_until(&wrong, |relay| relay["failures"].as_u64() > Some(0)).await;
+    assert!(refused["lastError"].as_str().is_some_and(|error| error.contains("certificate")), "{refused}");
+    feed.finish().await;
+    assert!(!here.log().contains("secret-key"));
+}
+
+#[tokio::test]
+async fn relays_and_bans_outlive_the_server() {
+    let there = Server::start("").await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let flags = format!("--data-dir {}", dir.path().display());
+    let address = {
+        let here = Server::start(&flags).await;
+        let web = Web::of(&here).await;
+        let gone = json!({"streamKey": "other", "direction": "push", "url": "rtmp://127.0.0.1:1/live/x"});
+        let gone = relay(&web, gone).await;
+        let url = there.url("live/top-secret-key");
+        let address = relay(&web, json!({"streamKey": "show", "direction": "push", "url": url})).await;
+        web.delete(&gone).await.ok();
+        let mut wire = Wire::connect(here.address(), "live").await;
+        wire.publish("bad").await.expect("the name is free");
+        let clients = web.get("/api/v1/clients").await.ok();
+        let id = clients["clients"][0]["id"].as_str().expect("an id").to_owned();
+        web.post(&format!("/api/v1/clients/{id}/kick"), Some(json!({"banFor": 3600}))).await.ok();
+        here.stop().await;
+        address
+    };
+    let here = Server::start(&flags).await;
+    let web = Web::of(&here).await;
+    assert_eq!(web.get("/api/v1/relays").await.ok()["total"], 1);
+    let bans = web.get("/api/v1/bans").await.ok();
+    assert_eq!((&bans["total"], &bans["bans"][0]["streamKey"]), (&json!(1), &json!("live/bad")));
+    assert!(bans["bans"][0]["remaining"].as_f64() > Some(3000.0), "{bans}");
+    let mut wire = Wire::connect(here.address(), "live").await;
+    assert!(wire.publish("bad").await.expect_err("banned").description.contains("banned"));
+    let _feed = Feed::start(&here.url("live/show")).await;
+    web.get_until(&address, |relay| relay["state"] == "running").await;
+    assert!(!here.log().contains("top-secret-key"));
+    let next =
+        relay(&web, json!({"streamKey": "next", "direction": "push", "url": there.url("live/next")})).await;
+    assert_ne!(next, address, "numbers are not given twice");
+    web.delete("/api/v1/bans/live/bad").await.ok();
+    web.delete(&address).await.ok();
+    here.stop().await;
+    let here = Server::start(&flags).await;
+    let web = Web::of(&here).await;
+    assert_eq!(web.get("/api/v1/bans").await.ok()["total"], 0);
+    assert_eq!(web.get("/api/v1/relays").await.ok()["total"], 1, "only the newest");
 }
 
 #[tokio::test]

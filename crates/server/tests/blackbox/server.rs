@@ -35,12 +35,21 @@ impl Server {
 
     /// A server with these flags and files in its folder; one called `flumen.toml` is its settings.
     pub(crate) async fn start_with(flags: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_trusting(flags, files, None).await
+    }
+
+    /// The same, which trusts the certificates in a file and no others.
+    pub(crate) async fn start_trusting(flags: &str, files: &[(&str, &str)], roots: Option<&Path>) -> Self {
         let mut arguments = format!("serve --rtmp-addr 127.0.0.1:0 --http-addr 127.0.0.1:0 {flags}");
         if !flags.contains("--log-level") && files.is_empty() {
             arguments.push_str(" --log-level debug");
         }
         let program = Program::new(&arguments);
         let program = files.iter().fold(program, |program, (name, text)| program.file(name, text));
+        let program = match roots.and_then(Path::to_str) {
+            Some(roots) => program.env("SSL_CERT_FILE", roots),
+            None => program,
+        };
         let (mut child, folder) = program.start().into_parts();
         let log = follow(BufReader::new(child.stderr.take().expect("piped")));
         let mut server = Self { child, folder, log, address: ([127, 0, 0, 1], 0).into() };

@@ -19,7 +19,7 @@ pub(crate) fn pair() -> Pair {
     generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate")
 }
 
-async fn server(pair: &Pair) -> Server {
+pub(crate) async fn server(pair: &Pair) -> Server {
     let files = [("cert.pem", pair.cert.pem()), ("key.pem", pair.signing_key.serialize_pem())];
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
     Server::start_with("--rtmps-addr 127.0.0.1:0 --tls-cert cert.pem --tls-key key.pem", &files).await

@@ -16,6 +16,7 @@ use super::streams::Done;
 use crate::app::App;
 use crate::clients::{Client, Role};
 use crate::http::{Problem, Routes};
+use crate::kept;
 
 /// The longest ban: a year. Somebody who must never come back needs another password.
 const MAX_BAN: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -136,6 +137,9 @@ async fn kick(
     }
     for one in published {
         app.hub.kick_publisher(&one.stream, ban);
+        if !ban.is_zero() {
+            kept::keep_ban(&app, &one.stream, ban).await;
+        }
     }
     client.kick();
     let stream_key = uses.first().map(|one| one.stream.to_string());
@@ -162,6 +166,7 @@ async fn lift(State(app): State<Arc<App>>, Key(key): Key) -> Result<Json<Done>, 
     if !app.hub.lift_ban(&key) {
         return Err(Problem::not_found(format!("{key} is not banned")));
     }
+    kept::lift_ban(&app, &key).await;
     Ok(Json(Done { message: "ban lifted", stream_key: key.to_string() }))
 }
 

@@ -25,6 +25,7 @@ fn complete_operation(is_guarded: bool, operation: &mut Value) {
     let mut errors = vec![(503, "The server has as many connections as it takes, or it stops.")];
     if is_guarded {
         errors.push((401, "The token of the API is missing or wrong."));
+        errors.push((429, "Too many wrong tokens came from the same address."));
         errors.push((403, "Without `api.token`, only programs on the same machine are answered."));
     } else if let Some(operation) = operation.as_object_mut() {
         operation.insert("security".to_owned(), json!([]));
@@ -88,7 +89,7 @@ mod tests {
     fn operations_tell_all_their_errors() {
         let own = json!({ "responses": { "404": { "description": "x", "content": { "application/json": { "schema": problem() } } } } });
         let guarded = completed("/api/v1/streams", own.clone());
-        assert_eq!(statuses(&guarded), ["401", "403", "404", "503"]);
+        assert_eq!(statuses(&guarded), ["401", "403", "404", "429", "503"]);
         let not_found = &guarded["responses"]["404"];
         assert_eq!(not_found["description"], "x", "what the handler says stays");
         assert_eq!(not_found["content"]["application/problem+json"]["schema"], problem());
@@ -106,7 +107,7 @@ mod tests {
             "responses": {},
         });
         let operation = completed("/api/v1/streams/{key}", operation);
-        assert_eq!(statuses(&operation), ["400", "401", "403", "413", "415", "422", "503"]);
+        assert_eq!(statuses(&operation), ["400", "401", "403", "413", "415", "422", "429", "503"]);
         assert_eq!(operation["parameters"][0]["schema"]["pattern"], KEY_PATTERN);
     }
 }

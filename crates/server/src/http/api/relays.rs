@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::key::{parse, time};
 use crate::app::App;
 use crate::http::{Problem, Routes};
+use crate::kept;
 use crate::relay::{Direction, Order, Refusal, Relay};
 use crate::replay::is_replay;
 
@@ -100,7 +101,7 @@ async fn list(State(app): State<Arc<App>>) -> Json<Entries> {
     Json(Entries { total: relays.len(), relays })
 }
 
-/// Makes a relay, which begins at once and stays until it is removed or the server stops.
+/// Makes a relay, which begins at once and stays until it is removed, over restarts too.
 #[utoipa::path(post, path = "/relays", tag = "relays", request_body = RelayRequest, responses(
     (status = CREATED, body = Entry),
     (status = BAD_REQUEST, body = Problem, description = "The stream key or the address is none."),
@@ -126,6 +127,7 @@ async fn add(
         Refusal::Url(error) => Problem::bad_request(format!("url: {error}")),
         Refusal::Twice | Refusal::TooMany => Problem::new(StatusCode::CONFLICT, refusal.to_string()),
     })?;
+    kept::keep_relay(&app, &relay).await;
     let location = format!("/api/v1/relays/{}", relay.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(Entry::of(&relay))))
 }
@@ -144,9 +146,8 @@ async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json
     ("id" = String, Path, description = "The relay's `id`")
 ), responses((status = OK, body = Removed), (status = NOT_FOUND, body = Problem)))]
 async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Removed>, Problem> {
-    if !id.parse().is_ok_and(|id| app.relays.remove(id)) {
-        return Err(unknown());
-    }
+    let removed = id.parse().ok().filter(|id| app.relays.remove(*id)).ok_or_else(unknown)?;
+    kept::remove_relay(&app, removed).await;
     Ok(Json(Removed { message: "relay removed", id }))
 }
 
