@@ -30,9 +30,10 @@ pages: ## build the dashboard and the player, which the binary embeds
 	@scripts/pages
 
 .PHONY: check
-check: build-deps ## quick: type check, layer rules, links and names in the documents, no tests
+check: build-deps ## quick: type check, layer rules, documents, deploy files, no tests
 	scripts/check-layers
 	scripts/check-docs
+	scripts/check-deploy
 	cargo check --workspace --all-targets $(CARGO_FLAGS)
 
 .PHONY: lint
@@ -43,6 +44,7 @@ lint: build-deps ## formatting, clippy, docs, layer rules, scripts, fuzz targets
 	scripts/check-docs --self-test
 	scripts/check-docs
 	scripts/check-shell
+	scripts/check-deploy
 	scripts/bench --self-test
 	scripts/fuzz-targets --check
 	cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings

@@ -1,6 +1,10 @@
 //! The text, and what strangers can do to it.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -42,6 +46,41 @@ async fn every_family_is_described_and_there_are_many() {
     assert!(families.iter().all(|family| family.starts_with("flumen_")), "{families:#?}");
     assert_eq!(text.matches("# HELP ").count(), families.len());
     assert!(text.ends_with("# EOF\n"));
+}
+
+/// Everything in the text that looks like the name of a metric.
+fn metrics_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("flumen_")).collect()
+}
+
+#[tokio::test]
+async fn dashboards_and_alerts_ask_for_metrics_that_there_are() {
+    let (app, _settings) = app();
+    let metrics = &app.metrics;
+    // What never happened is not told.
+    metrics.opened("rtmp");
+    metrics.turned_away("rtmp");
+    metrics.closed("rtmp", "closed");
+    metrics.handshake_failed("rtmp", "timeout");
+    metrics.protocol_error("rtmp", "misbehaved");
+    metrics.answered("GET", "/health", 200, Duration::ZERO);
+    let _counted = (metrics.delivery("rtmp"), metrics.traffic("http"));
+    let text = render(&app).expect("text");
+    let families: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+    for file in ["grafana/dashboards/flumen.json", "prometheus/rules.yml"] {
+        let text = fs::read_to_string(deploy.join(file)).expect("a file of ours");
+        let asked = metrics_in(&text);
+        assert!(asked.len() >= 10, "{asked:?}");
+        for name in asked {
+            let family =
+                ["_total", "_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            let is_there = families.contains(name) || family.is_some_and(|family| families.contains(family));
+            assert!(is_there, "{file} asks for {name}, which is not there: {families:#?}");
+        }
+    }
 }
 
 #[tokio::test]
