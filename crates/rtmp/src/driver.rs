@@ -9,18 +9,23 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use flumen_rtmp_proto::{
-    ChunkClass, ChunkSizer, ChunkSizing, ClientEvent, ClientSession, Output, ServerEvent, ServerSession,
+    ChunkClass, ChunkSizer, ChunkSizing, ClientEvent, ClientSession, Media, Output, ServerEvent,
+    ServerSession,
 };
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
+use crate::gather::Gathering;
 use crate::stream::{SharedWriter, Stream};
 use crate::tcp_info::Traffic;
 use crate::{Direction, Error, Tap};
 
-/// Room made for one read. A chunk of the usual sizes fits; more would sit unused in ten thousand idle connections.
-const READ_SIZE: usize = 16 * 1024;
+/// Room made for one read of somebody who sends media: a picture of the usual sizes fits.
+const MEDIA_READ_SIZE: usize = 16 * 1024;
+
+/// The same for everybody else, of whom there may be ten thousand: a handshake or some commands fit.
+const READ_SIZE: usize = 4 * 1024;
 
 /// Pieces handed to one vectored write. Linux takes up to 1,024; a batch seldom has more than this.
 const MAX_SLICES: usize = 64;
@@ -42,12 +47,16 @@ const PATH_SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 /// What the driver needs of a session of either role.
 pub(crate) trait Session {
     type Event;
+    /// Whether the peer sends media from the beginning.
+    const RECEIVES_MEDIA: bool;
     /// Moves what the session has queued into `output`.
     fn refill(&mut self, _output: &mut Output) {}
     /// Bytes the session has queued.
     fn queued(&self) -> usize {
         0
     }
+    /// Whether all messages that have begun to come are whole.
+    fn is_between_messages(&self) -> bool;
     fn advance(
         &mut self,
         now: Duration,
@@ -58,6 +67,8 @@ pub(crate) trait Session {
 
 impl Session for ServerSession {
     type Event = ServerEvent;
+    const RECEIVES_MEDIA: bool = false;
+
     fn advance(
         &mut self,
         now: Duration,
@@ -66,10 +77,16 @@ impl Session for ServerSession {
     ) -> Result<Option<ServerEvent>, flumen_rtmp_proto::Error> {
         self.next_event(now, input, output)
     }
+
+    fn is_between_messages(&self) -> bool {
+        ServerSession::is_between_messages(self)
+    }
 }
 
 impl Session for ClientSession {
     type Event = ClientEvent;
+    const RECEIVES_MEDIA: bool = true;
+
     fn advance(
         &mut self,
         now: Duration,
@@ -85,6 +102,10 @@ impl Session for ClientSession {
 
     fn queued(&self) -> usize {
         ClientSession::queued(self)
+    }
+
+    fn is_between_messages(&self) -> bool {
+        ClientSession::is_between_messages(self)
     }
 }
 
@@ -122,6 +143,10 @@ pub(crate) struct Driver<S> {
     quick_acks: u8,
     sizer: ChunkSizer,
     path_sampled_at: Instant,
+    /// Whether the peer sends media, and the read buffer is kept.
+    receives_media: bool,
+    /// For a publisher whose audio is read together with its pictures.
+    gathering: Option<Box<Gathering>>,
     tap: Option<Tap>,
 }
 
@@ -139,6 +164,8 @@ impl<S: Session> Driver<S> {
             quick_acks: QUICK_ACKS,
             sizer: ChunkSizer::new(ChunkSizing::default()),
             path_sampled_at: now,
+            receives_media: S::RECEIVES_MEDIA,
+            gathering: None,
             tap,
         }
     }
@@ -159,7 +186,7 @@ impl<S: Session> Driver<S> {
     /// be written ([`Progress::Drained`]). Nothing is lost if the future is dropped.
     pub(crate) async fn make_room(&mut self, allowed: usize) -> Result<Progress<S::Event>, Error> {
         loop {
-            let now = self.epoch.elapsed();
+            let now = self.last_received - self.epoch;
             if let Some(event) = self.session.advance(now, &mut self.input, &mut self.output)? {
                 return Ok(Progress::Event(event));
             }
@@ -176,7 +203,7 @@ impl<S: Session> Driver<S> {
     pub(crate) async fn progress(&mut self) -> Result<Progress<S::Event>, Error> {
         let mut waits = !self.output.is_empty();
         loop {
-            let now = self.epoch.elapsed();
+            let now = self.last_received - self.epoch;
             if let Some(event) = self.session.advance(now, &mut self.input, &mut self.output)? {
                 return Ok(Progress::Event(event));
             }
@@ -195,7 +222,7 @@ impl<S: Session> Driver<S> {
     pub(crate) async fn hear(&mut self) -> Result<Heard<S::Event>, Error> {
         self.output.shrink();
         loop {
-            let now = self.epoch.elapsed();
+            let now = self.last_received - self.epoch;
             if let Some(event) = self.session.advance(now, &mut self.input, &mut self.output)? {
                 return Ok(Heard::Event(event));
             }
@@ -206,6 +233,21 @@ impl<S: Session> Driver<S> {
             if poll_fn(|cx| self.poll_read_in(cx)).await? == 0 {
                 return Ok(Heard::Closed);
             }
+        }
+    }
+
+    /// Prepares for a peer that sends media, whose audio may be read together with its next picture.
+    pub(crate) fn expect_media(&mut self, gather_audio: bool) {
+        self.receives_media = true;
+        if gather_audio {
+            self.gathering.get_or_insert_with(|| Box::new(Gathering::new()));
+        }
+    }
+
+    /// Learns from a message of a publisher how its audio and pictures come.
+    pub(crate) fn saw(&mut self, media: &Media) {
+        if let Some(gathering) = &mut self.gathering {
+            gathering.saw(media, self.last_received);
         }
     }
 
@@ -279,7 +321,7 @@ impl<S: Session> Driver<S> {
 
     /// Gives an emptied read buffer back: an idle connection holds none.
     fn release_input(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > 0 {
+        if !self.receives_media && self.input.is_empty() && self.input.capacity() > 0 {
             self.input = BytesMut::new();
         }
     }
@@ -309,8 +351,21 @@ impl<S: Session> Driver<S> {
         if self.output.len() > UNHEARD_ABOVE {
             return Poll::Pending;
         }
+        let read = self.poll_read(cx);
+        if let Some(gathering) = &mut self.gathering {
+            if read.is_pending() {
+                let between_messages = self.input.is_empty() && self.session.is_between_messages();
+                gathering.wait(self.stream.tcp(), between_messages, cx);
+            } else {
+                gathering.heard(self.last_received);
+            }
+        }
+        read
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.stream.poll_read_ready(cx))?;
-        self.input.reserve(READ_SIZE);
+        self.input.reserve(if self.receives_media { MEDIA_READ_SIZE } else { READ_SIZE });
         let before = self.input.len();
         let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input);
         if read.is_pending() {

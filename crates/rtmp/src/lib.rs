@@ -11,8 +11,11 @@
 mod client;
 mod driver;
 mod error;
+mod gather;
 mod server;
 mod stream;
+#[cfg(target_os = "linux")]
+mod sys;
 mod tcp_info;
 
 pub use client::{Backoff, ClientOptions, Player, PlayerEvent, Publisher, ServerInfo};

@@ -111,7 +111,9 @@ impl Connection {
     /// # Errors
     /// When the client breaks the protocol or a limit, or the socket fails.
     pub async fn next_event(&mut self) -> Result<Option<ServerEvent>, Error> {
-        self.driver.next_event().await
+        let event = self.driver.next_event().await?;
+        self.learn(event.as_ref());
+        Ok(event)
     }
 
     /// Like [`next_event`](Self::next_event), but ends also when everything that waited is written: the moment for a
@@ -122,7 +124,24 @@ impl Connection {
     /// # Errors
     /// When the client breaks the protocol or a limit, or the socket fails.
     pub async fn progress(&mut self) -> Result<Progress<ServerEvent>, Error> {
-        self.driver.progress().await
+        let progress = self.driver.progress().await?;
+        if let Progress::Event(event) = &progress {
+            self.learn(Some(event));
+        }
+        Ok(progress)
+    }
+
+    /// Prepares for a client that sends media. With `gather_audio` its audio is read together with its next picture, where
+    /// pictures come often and steadily: fewer wake-ups, for audio that is heard of up to one picture later. For who
+    /// delivers audio together with pictures anyway. Gathers on Linux only.
+    pub fn expect_media(&mut self, gather_audio: bool) {
+        self.driver.expect_media(gather_audio);
+    }
+
+    fn learn(&mut self, event: Option<&ServerEvent>) {
+        if let Some(ServerEvent::Media(media)) = event {
+            self.driver.saw(media);
+        }
     }
 
     /// A way to write to the client from another task, as long as nothing waits here and [`hear`](Self::hear) is all that

@@ -1,11 +1,13 @@
 //! What the kernel knows about a TCP path.
 //!
 //! The adaptive chunk size needs the path's round trip, delivery rate and unsent bytes, and only the kernel sees them:
-//! a sender cannot tell a full path from a full socket buffer. No crate in use wraps `TCP_INFO` safely, so this module
-//! holds the one unsafe call of the crate.
+//! a sender cannot tell a full path from a full socket buffer.
 
 use flumen_rtmp_proto::PathSample;
 use tokio::net::TcpStream;
+
+#[cfg(target_os = "linux")]
+use crate::sys;
 
 /// How much a TCP connection has carried, both directions, as the kernel counts it: the bytes inside TCP, TLS included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct Traffic {
 /// The state of the path behind `stream`; `None` where the system does not tell.
 #[cfg(target_os = "linux")]
 pub(crate) fn sample(stream: &TcpStream) -> Option<PathSample> {
-    let info = query(stream)?;
+    let info = sys::tcp_info(stream).ok()?;
     Some(PathSample {
         rtt: std::time::Duration::from_micros(u64::from(info.tcpi_rtt)),
         delivery_rate: info.tcpi_delivery_rate,
@@ -30,32 +32,9 @@ pub(crate) fn sample(stream: &TcpStream) -> Option<PathSample> {
 /// What `stream` has carried; `None` where the system does not tell.
 #[cfg(target_os = "linux")]
 pub(crate) fn traffic(stream: &TcpStream) -> Option<Traffic> {
-    let info = query(stream)?;
+    let info = sys::tcp_info(stream).ok()?;
     let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
     Some(Traffic { received: info.tcpi_bytes_received, sent })
-}
-
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
-fn query(stream: &TcpStream) -> Option<libc::tcp_info> {
-    use std::mem::{MaybeUninit, size_of};
-    use std::os::fd::AsRawFd;
-
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the descriptor is open for as long as `stream` is borrowed; the kernel writes at most `len` bytes into
-    // `info`, which is that long.
-    let status = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &mut len,
-        )
-    };
-    // SAFETY: `tcp_info` is plain integers, for which zeros are valid; an older kernel fills only the front.
-    (status == 0).then(|| unsafe { info.assume_init() })
 }
 
 /// The state of the path behind `stream`; `None` where the system does not tell.

@@ -163,6 +163,11 @@ impl ChunkDecoder {
         self.buffered
     }
 
+    /// Whether every message that has begun is whole.
+    pub fn is_between_messages(&self) -> bool {
+        self.open.is_none() && self.buffered == 0
+    }
+
     /// The chunk size that the peer has set, in bytes.
     pub fn chunk_size(&self) -> u32 {
         self.chunk_size

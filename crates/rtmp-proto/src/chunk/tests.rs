@@ -48,6 +48,7 @@ fn decode(wire: &[u8], step: usize) -> Vec<Message> {
         }
     }
     assert_eq!((decoder.buffered(), decoder.stats().dropped_messages), (0, 0));
+    assert!(decoder.is_between_messages());
     seen
 }
 

@@ -117,6 +117,10 @@ impl Link {
         self.decoder.stats()
     }
 
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.decoder.is_between_messages()
+    }
+
     pub(crate) fn ignored(&self) -> u64 {
         self.ignored
     }

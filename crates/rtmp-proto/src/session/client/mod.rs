@@ -286,6 +286,11 @@ impl ClientSession {
         self.link.refill(enough, output);
     }
 
+    /// Whether every message of the server that has begun is whole.
+    pub fn is_between_messages(&self) -> bool {
+        self.link.is_between_messages()
+    }
+
     /// Bytes of queued media.
     pub fn queued(&self) -> usize {
         self.link.queued()

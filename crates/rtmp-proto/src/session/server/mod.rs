@@ -376,6 +376,11 @@ impl ServerSession {
         matches!(self.state, State::Ready)
     }
 
+    /// Whether every message of the client that has begun is whole.
+    pub fn is_between_messages(&self) -> bool {
+        self.link.is_between_messages()
+    }
+
     /// What the chunk decoder had to put up with.
     pub fn decoder_stats(&self) -> DecoderStats {
         self.link.stats()

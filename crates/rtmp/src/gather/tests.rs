@@ -1,0 +1,129 @@
+use bytes::Bytes;
+use flumen_rtmp_proto::MessageStreamId;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A second of `pictures` of a size each, with two frames of 300 bytes of sound after each.
+fn second(rhythm: &mut Rhythm, start: Instant, pictures: u32, size: usize) {
+    for number in 0..pictures {
+        let at = start + SECOND * number / pictures;
+        rhythm.saw(MediaType::Video, size, at);
+        rhythm.saw(MediaType::Audio, 300, at);
+        rhythm.saw(MediaType::Audio, 300, at + Duration::from_millis(1));
+        rhythm.saw(MediaType::Data, 5000, at);
+    }
+}
+
+#[test]
+fn large_steady_pictures_are_waited_for() {
+    for (pictures, size, threshold) in [
+        (30, 1201, 1200),
+        (30, 1200, EVERY_BYTE),
+        (60, 10_000, 1200),
+        // Too rare.
+        (15, 10_000, EVERY_BYTE),
+    ] {
+        let start = Instant::now();
+        let mut rhythm = Rhythm::new(start);
+        for number in 0..4 {
+            second(&mut rhythm, start + SECOND * number, pictures, size);
+        }
+        assert_eq!(rhythm.threshold, threshold, "{pictures} pictures of {size} bytes");
+    }
+}
+
+#[test]
+fn one_small_picture_ends_it_for_a_window() {
+    let start = Instant::now();
+    let mut rhythm = Rhythm::new(start);
+    let mut thresholds = Vec::new();
+    for (number, size) in [10_000, 10_000, 500, 10_000, 10_000].into_iter().enumerate() {
+        rhythm.saw(MediaType::Video, size, start + SECOND * number as u32);
+        second(&mut rhythm, start + SECOND * number as u32, WINDOW - 1, 10_000);
+        thresholds.push(rhythm.threshold);
+    }
+    assert_eq!(thresholds, [1200, 1200, EVERY_BYTE, 1200, 1200]);
+}
+
+#[test]
+fn without_sound_there_is_nothing_to_gather() {
+    let start = Instant::now();
+    let mut rhythm = Rhythm::new(start);
+    for number in 0..100 {
+        rhythm.saw(MediaType::Video, 10_000, start + SECOND * number / 30);
+    }
+    assert_eq!(rhythm.threshold, EVERY_BYTE);
+}
+
+/// A connection of the kernel's, and its gathering after two seconds of large pictures.
+#[cfg(target_os = "linux")]
+async fn gathering() -> (TcpStream, TcpStream, Gathering) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+    let (server, _) = listener.accept().await.expect("accepted");
+    let mut gathering = Gathering::new();
+    let start = Instant::now();
+    for number in 0..60 {
+        for (kind, size) in [(MediaType::Video, 5000), (MediaType::Audio, 400)] {
+            let media =
+                Media { stream: MessageStreamId(1), kind, timestamp: 0, payload: Bytes::from(vec![0; size]) };
+            gathering.saw(&media, start + SECOND * number / 30);
+        }
+    }
+    (client, server, gathering)
+}
+
+/// What a connection reads within a moment; `None` if it is not woken.
+#[cfg(target_os = "linux")]
+async fn read(server: &TcpStream, gathering: &mut Gathering, between_messages: bool) -> Option<usize> {
+    use std::future::poll_fn;
+    use std::task::{Poll, ready};
+
+    let read = poll_fn(|cx| {
+        let mut poll = || loop {
+            ready!(server.poll_read_ready(cx)).expect("a socket");
+            if let Ok(read) = server.try_read(&mut [0; 10_000]) {
+                return Poll::Ready(read);
+            }
+        };
+        let read = poll();
+        if read.is_pending() {
+            gathering.wait(server, between_messages, cx);
+        }
+        read
+    });
+    tokio::time::timeout(PATIENCE / 4, read).await.ok()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn sound_alone_wakes_nobody_until_patience_ends() {
+    use tokio::io::AsyncWriteExt;
+
+    let (mut client, server, mut gathering) = gathering().await;
+    assert_eq!(read(&server, &mut gathering, true).await, None);
+    client.write_all(&[0; 400]).await.expect("written");
+    for waited in 2..=5 {
+        assert_eq!(read(&server, &mut gathering, true).await, (waited == 5).then_some(400), "{waited}");
+    }
+    assert_eq!(gathering.in_force, EVERY_BYTE);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn pictures_the_rest_of_a_message_and_the_end_wake() {
+    use tokio::io::AsyncWriteExt;
+
+    let (mut client, server, mut gathering) = gathering().await;
+    assert_eq!(read(&server, &mut gathering, true).await, None);
+    client.write_all(&[0; 3000]).await.expect("written");
+    assert_eq!(read(&server, &mut gathering, true).await, Some(3000));
+    assert_eq!(read(&server, &mut gathering, false).await, None);
+    client.write_all(&[0; 10]).await.expect("written");
+    assert_eq!(read(&server, &mut gathering, false).await, Some(10));
+    assert_eq!(read(&server, &mut gathering, true).await, None);
+    drop(client);
+    assert_eq!(read(&server, &mut gathering, true).await, Some(0));
+}
