@@ -120,6 +120,13 @@ impl Output {
         flat
     }
 
+    /// Takes everything as the pieces it consists of, for a vectored write by somebody else.
+    pub fn take_pieces(&mut self) -> Vec<Bytes> {
+        self.seal_tail();
+        self.written += std::mem::take(&mut self.len) as u64;
+        self.queue.drain(..).collect()
+    }
+
     fn seal_tail(&mut self) {
         if !self.tail.is_empty() {
             self.queue.push_back(self.tail.split().freeze());
@@ -164,7 +171,8 @@ mod tests {
                 output.advance(ready.len());
             }
             prop_assert!(expected.starts_with(&seen));
-            seen.extend_from_slice(&output.take());
+            seen.extend(output.take_pieces().into_iter().flatten());
+            prop_assert_eq!(output.written(), seen.len() as u64);
             prop_assert_eq!(seen, expected);
         }
     }

@@ -1,6 +1,6 @@
 //! One byte stream for plain and encrypted connections.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,10 +121,15 @@ impl SharedWriter {
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the socket takes nothing now; anything else when it is broken.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         // Not through the runtime, whose record of which sockets are ready is one more cache miss for each of them. It learns
         // of a full socket from the connection, which goes on with what is left.
-        SockRef::from(self.0.as_ref().as_ref()).send(bytes)
+        let socket = SockRef::from(self.0.as_ref().as_ref());
+        match pieces {
+            // The cheaper call.
+            [piece] => socket.send(piece),
+            pieces => socket.send_vectored(pieces),
+        }
     }
 }
 
@@ -140,13 +145,13 @@ impl AsyncRead for Plain {
 
 impl AsyncWrite for Plain {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let tcp: &TcpStream = self.read.as_ref();
         loop {
@@ -194,7 +199,7 @@ impl AsyncWrite for Stream {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         delegate!(self, inner => Pin::new(inner).poll_write_vectored(cx, bufs))
     }

@@ -16,6 +16,7 @@
 //! A seat's lock is held for one write and never across an await. Lock order: the table of shards, a shard, a seat.
 
 use std::collections::HashMap;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use flumen_media::flv::Dialect;
 use flumen_rtmp::SharedWriter;
 use flumen_rtmp::proto::{Output, SharedForm, write_shared};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -37,6 +39,12 @@ const SHARD_SIZE: usize = 256;
 
 /// How many payload bytes are taken from the log at once.
 const BATCH_BYTES: usize = 256 * 1024;
+
+/// Up to how many players it is cheaper that each write gathers the batch from its pieces.
+const GATHERING_PLAYERS: usize = 3;
+
+/// The most pieces that are written without being copied together.
+const MAX_SLICES: usize = 16;
 
 /// What players must have in common to get the same bytes at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,8 +134,9 @@ struct ShardState {
 
 /// A batch as it is written.
 struct Batch {
-    bytes: Bytes,
-    /// Where in `bytes` each packet begins, by its position in the log.
+    pieces: Vec<Bytes>,
+    len: usize,
+    /// After how many bytes each packet begins, by its position in the log.
     starts: Vec<(u64, usize)>,
 }
 
@@ -183,10 +192,10 @@ impl Fanout {
             if events.is_empty() && read.is_ok() {
                 members.retain(Member::is_seated);
             } else {
-                let batch = read.ok().and_then(|()| Batch::of(&events, &shard.audience));
+                let players = members.len();
+                let batch = read.ok().and_then(|()| Batch::of(&events, &shard.audience, players));
                 match (batch, reader.place()) {
                     (Some(batch), Some(place)) => {
-                        let players = members.len();
                         shard.write(&batch, place, &mut members);
                         shard.delivery.sent_to(players, &events);
                     }
@@ -282,16 +291,13 @@ impl Member {
         }
         let start = batch.start(state.place.next);
         state.place = place;
-        let bytes = &batch.bytes[start..];
-        if bytes.is_empty() {
+        if start == batch.len {
             return true;
         }
         // An error shows again when the owner writes the rest.
-        let written = self.socket.try_write(bytes).unwrap_or(0);
+        let written = batch.write(start, &self.socket).unwrap_or(0);
         state.written += written as u64;
-        if written < bytes.len() {
-            state.rest = batch.bytes.slice(start + written..);
-        }
+        state.rest = batch.rest(start + written);
         state.rest.is_empty()
     }
 }
@@ -334,23 +340,55 @@ impl Drop for Seat {
 }
 
 impl Batch {
-    /// The bytes of `events` for `audience`, or `None` if not all of them are packets.
+    /// The bytes of `events` for so many `players`, or `None` if not all of them are packets.
     ///
-    /// They are copied together: once for all, where every write would have to gather them else.
-    fn of(events: &[Event<Encodings>], audience: &Audience) -> Option<Self> {
+    /// For many they are copied together: once for all, where every write would have to gather them else.
+    fn of(events: &[Event<Encodings>], audience: &Audience, players: usize) -> Option<Self> {
         let (mut output, mut starts) = (Output::new(), Vec::with_capacity(events.len()));
         for event in events {
             let Event::Packet(packet) = event else { return None };
             starts.push((packet.seq, output.len()));
             audience.write(packet, &mut output);
         }
-        Some(Self { bytes: output.take().freeze(), starts })
+        let (len, mut pieces) = (output.len(), output.take_pieces());
+        if players > GATHERING_PLAYERS || pieces.len() > MAX_SLICES {
+            pieces = vec![pieces.concat().into()];
+        }
+        Some(Self { pieces, len, starts })
     }
 
     /// Where the packets from position `seq` on begin.
     fn start(&self, seq: u64) -> usize {
         let index = self.starts.partition_point(|(other, _)| *other < seq);
-        self.starts.get(index).map_or(self.bytes.len(), |(_, start)| *start)
+        self.starts.get(index).map_or(self.len, |(_, start)| *start)
+    }
+
+    /// The pieces without the first `skipped` bytes.
+    fn pieces(&self, mut skipped: usize) -> impl Iterator<Item = (&Bytes, usize)> {
+        self.pieces.iter().filter_map(move |piece| {
+            let from = skipped.min(piece.len());
+            skipped -= from;
+            (from < piece.len()).then_some((piece, from))
+        })
+    }
+
+    /// Writes what stands from `start` on, as far as the socket takes it.
+    fn write(&self, start: usize, socket: &SharedWriter) -> io::Result<usize> {
+        if let ([piece], 0) = (self.pieces.as_slice(), start) {
+            return socket.try_write(&[IoSlice::new(piece)]);
+        }
+        let slices = self.pieces(start).map(|(piece, from)| IoSlice::new(&piece[from..]));
+        socket.try_write(&slices.collect::<SmallVec<[_; MAX_SLICES]>>())
+    }
+
+    /// What stands from `start` on.
+    fn rest(&self, start: usize) -> Bytes {
+        let mut pieces = self.pieces(start);
+        match (pieces.next(), pieces.next()) {
+            (None, _) => Bytes::new(),
+            (Some((piece, from)), None) => piece.slice(from..),
+            _ => self.pieces(start).flat_map(|(piece, from)| &piece[from..]).copied().collect(),
+        }
     }
 }
 

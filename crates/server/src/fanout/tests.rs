@@ -86,7 +86,7 @@ impl Stage {
     fn expected(&self, reader: &mut Subscriber<Encodings>) -> Bytes {
         let mut events = Vec::new();
         reader.try_next_batch(usize::MAX, &mut events).expect("on air");
-        Batch::of(&events, &self.audience).expect("only packets").bytes
+        Batch::of(&events, &self.audience, usize::MAX).expect("only packets").rest(0)
     }
 
     async fn until_deserted(&self) {
@@ -121,6 +121,22 @@ async fn all_players_get_what_a_player_alone_would_get() {
     assert_eq!(Some(left.place), reader.place());
     assert!(left.rest.is_empty());
     stage.until_deserted().await;
+}
+
+#[tokio::test]
+async fn few_and_many_players_get_the_same_bytes() {
+    let mut stage = Stage::new(Duration::ZERO).await;
+    let (mut reader, mut events) = (stage.reader(), Vec::new());
+    reader.try_next_batch(usize::MAX, &mut Vec::new()).expect("on air");
+    [10, 5_000, 9_000].into_iter().for_each(|len| stage.publish(len));
+    reader.try_next_batch(usize::MAX, &mut events).expect("on air");
+    let gathered = Batch::of(&events, &stage.audience, 1).expect("only packets");
+    let copied = Batch::of(&events, &stage.audience, usize::MAX).expect("only packets");
+    assert!(gathered.pieces.len() > 3 && copied.pieces.len() == 1);
+    assert_eq!((gathered.len, &gathered.starts), (copied.len, &copied.starts));
+    for start in (0..=copied.len).step_by(7).chain([copied.len]) {
+        assert_eq!(gathered.rest(start), copied.rest(start), "from {start}");
+    }
 }
 
 #[tokio::test]
