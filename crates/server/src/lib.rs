@@ -30,6 +30,7 @@ pub mod record;
 mod relay;
 mod replay;
 pub mod rtmp;
+mod seldom;
 pub mod serve;
 pub mod shutdown;
 mod storage;

@@ -25,6 +25,7 @@ pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
     let traces = Traces::start(&loaded.settings.otel)?;
     let logger = Logger::start(&loaded.settings.log, traces.as_ref())?;
     raise_file_limit();
+    use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new();
@@ -49,6 +50,15 @@ pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
         traces.finish();
     }
     outcome
+}
+
+/// Keeps the kernel from backing the heap with pages of 2 MiB, of which a few bytes keep the whole: a thousand players
+/// would take half as much memory again, and processor time does not differ.
+fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        debug!(%error, "cannot do without huge pages");
+    }
 }
 
 /// Every connection is a file: takes as many as the system gives without asking anybody.

@@ -6,7 +6,7 @@ use std::future::{pending, poll_fn};
 use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use flumen_hub::{CloseReason, InvalidKey, PublishError, StreamKey, SubscribeEnd, SubscribeError};
@@ -18,7 +18,7 @@ use flumen_rtmp::proto::{
 };
 use flumen_rtmp::{Connection, Error, Heard, Incoming, Progress, SocketOptions};
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{Span, debug, info};
+use tracing::{Instrument, Span, debug, info};
 
 use super::Server;
 use super::account::{count_end, count_handshake_failure};
@@ -27,11 +27,13 @@ use super::from_hub::Egress;
 use super::to_hub::Ingest;
 use crate::auth::{Action, Decision, Denied, Protocol, PublishRefusal, Request as AuthRequest, Shown};
 use crate::clients::{Role, Ticket};
+use crate::config::Linger;
 use crate::events::Happening;
 use crate::fanout::{Left, Seat};
 use crate::gate::Pass;
 use crate::log::excerpt;
 use crate::replay::is_replay;
+use crate::seldom::Seldom;
 
 /// How often a connection is looked after: silence, chunk size, pings.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -64,11 +66,15 @@ pub(super) enum Ending {
 }
 
 /// Serves one connection to its end and says what became of it.
-pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket) {
-    info!("connected");
+///
+/// What it logs belongs to `span`. The future as a whole is not in the span: to enter it for every message costs as much
+/// as many a message.
+pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket, span: Span) {
+    span.in_scope(|| info!("connected"));
     let (app, protocol) = (server.app.clone(), ticket.protocol());
-    let outcome = run(server, incoming, pass, ticket).await;
+    let outcome = run(server, incoming, pass, ticket, &span).await;
     count_end(&app.metrics, protocol, &outcome);
+    let _entered = span.enter();
     match outcome {
         Ok(Ending::Closed | Ending::Refused) => info!("closed"),
         Ok(Ending::Shutdown) => info!("closed: the server is shutting down"),
@@ -85,16 +91,22 @@ pub(super) async fn serve(server: Arc<Server>, incoming: Incoming, pass: Pass, t
     }
 }
 
-async fn run(server: Arc<Server>, incoming: Incoming, pass: Pass, ticket: Ticket) -> Result<Ending, Error> {
+async fn run(
+    server: Arc<Server>,
+    incoming: Incoming,
+    pass: Pass,
+    ticket: Ticket,
+    span: &Span,
+) -> Result<Ending, Error> {
     // In boxes of their own, because a player keeps the room of everything that this task may ever await, and a handshake
     // takes several times what a player does.
-    let mut client = match Box::pin(arrive(server, incoming, &pass, ticket)).await? {
+    let mut client = match Box::pin(arrive(server, incoming, &pass, ticket)).instrument(span.clone()).await? {
         Ok(client) => client,
         Err(ending) => return Ok(ending),
     };
-    match client.live().await? {
+    match client.live(span).await? {
         Ending::Closed => Ok(Ending::Closed),
-        ending => Box::pin(client.end(ending)).await,
+        ending => Box::pin(client.end(ending)).instrument(span.clone()).await,
     }
 }
 
@@ -215,6 +227,14 @@ struct Client {
     tap: Option<super::trace::TraceTap>,
 }
 
+/// What happens once or every few seconds.
+enum Rarity {
+    Unpublished(CloseReason),
+    Kicked,
+    AskedToStop,
+    CheckIsDue,
+}
+
 struct PublishingStream {
     id: MessageStreamId,
     key: StreamKey,
@@ -225,16 +245,35 @@ struct PublishingStream {
 
 impl Client {
     /// Until the connection is to end.
-    async fn live(&mut self) -> Result<Ending, Error> {
+    async fn live(&mut self, span: &Span) -> Result<Ending, Error> {
         let shutdown = self.server.shutdown.clone();
-        // Both are made once: a timer and a waiter for every turn of the loop would cost more than the turn.
+        // All are made once: a timer and a waiter for every turn of the loop would cost more than the turn.
         let mut asked_to_stop = pin!(shutdown.requested());
         let mut kicked = pin!(self.ticket.kicked());
         let mut next_check = pin!(sleep_until(self.next_check()));
-        let mut leaving = false;
+        let (mut seldom, mut leaving) = (Seldom::new(), false);
         loop {
             self.change_seat();
             let drained = self.connection.pending() == 0 && self.seat.is_none();
+            let publishing = &mut self.publishing;
+            let rarity = poll_fn(|cx| {
+                seldom.poll(cx, |cx| {
+                    if let Poll::Ready(reason) = poll_closed(publishing, cx) {
+                        return Poll::Ready(Rarity::Unpublished(reason));
+                    }
+                    if kicked.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Rarity::Kicked);
+                    }
+                    if next_check.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Rarity::CheckIsDue);
+                    }
+                    if leaving {
+                        Poll::Pending
+                    } else {
+                        asked_to_stop.as_mut().poll(cx).map(|()| Rarity::AskedToStop)
+                    }
+                })
+            });
             tokio::select! {
                 biased;
                 progress = progress(&mut self.connection, self.seat.as_ref()) => match progress? {
@@ -242,7 +281,10 @@ impl Client {
                         self.stand_up();
                         let ending = match event {
                             ServerEvent::Media(media) => self.on_media(media),
-                            event => Box::pin(self.on_event(event)).await?,
+                            event => {
+                                seldom.rouse();
+                                Box::pin(self.on_event(event)).instrument(span.clone()).await?
+                            }
                         };
                         if let Some(ending) = ending {
                             return Ok(ending);
@@ -255,21 +297,21 @@ impl Client {
                     Ok(index) => self.send(index)?,
                     Err(end) => return Ok(Ending::Unplayed(end)),
                 },
-                reason = closed(&mut self.publishing) => return Ok(Ending::Unpublished(reason)),
-                () = &mut kicked => return Ok(Ending::Kicked),
-                () = &mut next_check => {
-                    if leaving {
-                        return Ok(Ending::Shutdown);
+                rarity = rarity => match rarity {
+                    Rarity::Unpublished(reason) => return Ok(Ending::Unpublished(reason)),
+                    Rarity::Kicked => return Ok(Ending::Kicked),
+                    Rarity::CheckIsDue if leaving => return Ok(Ending::Shutdown),
+                    Rarity::CheckIsDue => {
+                        self.check()?;
+                        next_check.as_mut().reset(self.next_check());
                     }
-                    self.check()?;
-                    next_check.as_mut().reset(self.next_check());
-                }
-                () = &mut asked_to_stop, if !leaving => {
-                    if !self.ask_to_reconnect() {
-                        return Ok(Ending::Shutdown);
+                    Rarity::AskedToStop => {
+                        if !self.ask_to_reconnect() {
+                            return Ok(Ending::Shutdown);
+                        }
+                        leaving = true;
+                        next_check.as_mut().reset(Instant::now() + super::leave_within(&self.server.settings()));
                     }
-                    leaving = true;
-                    next_check.as_mut().reset(Instant::now() + super::leave_within(&self.server.settings()));
                 }
             }
         }
@@ -372,6 +414,8 @@ impl Client {
         self.publishing.push(PublishingStream { id: request.stream, key, ingest, closed });
         let (session, output) = self.connection.session();
         session.accept_publish(request.stream, output)?;
+        // Audio leaves with the next picture then, whenever it comes.
+        self.connection.expect_media(self.server.settings().play.linger == Linger::Auto);
         info!(client = excerpt(&self.request.flash_ver), "publishing");
         Ok(None)
     }
@@ -410,6 +454,8 @@ impl Client {
         }
         player.send(session, output)?;
         self.ticket.begin(Role::Player, &decision.key);
+        // Hardly anybody plays two streams, and room for four is what a vector begins with.
+        self.playing.reserve_exact(1);
         self.playing.push(player);
         info!(client = excerpt(&self.request.flash_ver), "playing");
         Ok(None)
@@ -611,13 +657,10 @@ async fn ready(players: &mut [Egress]) -> Result<usize, SubscribeEnd> {
     }
 }
 
-/// Waits until one of the publishers is closed from the other side, and tells why.
-async fn closed(publishing: &mut [PublishingStream]) -> CloseReason {
-    poll_fn(|cx| {
-        let closed = publishing.iter_mut().map(|stream| stream.closed.as_mut().poll(cx));
-        closed.into_iter().find(Poll::is_ready).unwrap_or(Poll::Pending)
-    })
-    .await
+/// Ready when one of the publishers is closed from the other side, and tells why.
+fn poll_closed(publishing: &mut [PublishingStream], cx: &mut Context<'_>) -> Poll<CloseReason> {
+    let mut closed = publishing.iter_mut().map(|stream| stream.closed.as_mut().poll(cx));
+    closed.find(Poll::is_ready).unwrap_or(Poll::Pending)
 }
 
 /// What a client is told about a name that cannot be a stream key.

@@ -9,7 +9,7 @@ use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
 use flumen_rtmp::SharedWriter;
 use flumen_rtmp::proto::{Error, MediaType, MessageStreamId, Output, ServerSession, Status, UserControl};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Span, debug};
 
 use crate::config::{Linger, Play};
 use crate::encodings::{Encodings, Hub, media};
@@ -42,6 +42,8 @@ pub(super) struct Egress {
     /// time jump from them to the media show odd things.
     headers_at: Option<Timestamp>,
     delivery: Delivery,
+    /// Where the player was accepted, for what is logged about it.
+    span: Span,
 }
 
 impl Egress {
@@ -74,6 +76,7 @@ impl Egress {
             awaits_key: false,
             headers_at: None,
             delivery,
+            span: Span::current(),
         })
     }
 
@@ -175,7 +178,9 @@ impl Egress {
                     );
                     session.send_user_control(UserControl::StreamEof(self.stream), output);
                 }
-                Event::Skipped { packets, .. } => debug!(packets, "the player was too slow and skips"),
+                Event::Skipped { packets, .. } => {
+                    debug!(parent: &self.span, packets, "the player was too slow and skips")
+                }
                 Event::Discontinuity => {}
             }
         }

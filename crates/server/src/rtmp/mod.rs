@@ -18,7 +18,7 @@ use flumen_rtmp::proto::ConnectRequest;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{info, info_span, warn};
 
 use self::logins::Logins;
 pub(crate) use self::to_hub::Ingest;
@@ -112,7 +112,7 @@ impl Server {
                     let ticket = self.app.clients.enter(conn_id, remote, proto);
                     let span =
                         info_span!("connection", conn_id, %remote, proto, stream_key = tracing::field::Empty);
-                    let client = connection::serve(self.clone(), incoming, pass, ticket).instrument(span);
+                    let client = connection::serve(self.clone(), incoming, pass, ticket, span);
                     self.shutdown.spawn(self.clients.track_future(client));
                 }
                 Err(error) => {

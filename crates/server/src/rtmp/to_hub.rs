@@ -5,7 +5,7 @@ use flumen_hub::{CloseReason, Publisher};
 use flumen_media::flv;
 use flumen_media::{Frame, FrameKind, TrackId, Unwrapper};
 use flumen_rtmp::proto::Media;
-use tracing::debug;
+use tracing::{Span, debug};
 
 use crate::encodings::Encodings;
 use crate::tag_type::tag_type;
@@ -22,11 +22,13 @@ pub(crate) struct Ingest {
     metadata: Option<Bytes>,
     /// Bodies that could not be understood and were passed over.
     unreadable: u64,
+    /// Where the publisher was accepted, for what is logged about its messages.
+    span: Span,
 }
 
 impl Ingest {
     pub(crate) fn new(publisher: Publisher<Encodings>) -> Self {
-        Self { publisher, clock: Unwrapper::new(), metadata: None, unreadable: 0 }
+        Self { publisher, clock: Unwrapper::new(), metadata: None, unreadable: 0, span: Span::current() }
     }
 
     pub(crate) fn publisher(&self) -> &Publisher<Encodings> {
@@ -44,7 +46,7 @@ impl Ingest {
                 self.unreadable += 1;
                 // Once in a while, not for every frame of an encoder that sends nothing else.
                 if self.unreadable.is_power_of_two() {
-                    debug!(%error, count = self.unreadable, "passed over a message");
+                    debug!(parent: &self.span, %error, count = self.unreadable, "passed over a message");
                 }
                 return Ok(());
             }
