@@ -247,7 +247,7 @@ async fn head_and_kicks_and_tokens_are_those_of_flv() {
     let id = client.and_then(|client| client["id"].as_str()).expect("it is listed");
     web.post(&format!("/api/v1/clients/{id}/kick"), None).await.ok();
     file.rest().await;
-    web.get_until("/api/v1/streams/show", |stream| stream["viewers"] == Value::from(0)).await;
+    web.get_until("/api/v1/streams/show", |stream| stream["viewers"] == 0).await;
     feed.finish().await;
     assert!(!server.log().contains(&token));
 }
