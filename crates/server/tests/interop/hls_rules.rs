@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Instant;
 
 use crate::harness::{
     LIMIT, RawClient, Rules, Server, Tag, clip, legacy_ffmpeg, publisher, seconds, tags_of,
@@ -71,4 +72,37 @@ fn over_a_publisher_that_comes_back() {
     assert_eq!(maps.len(), 2, "{:?}", player.segments());
     let played: f64 = player.segments().values().map(|segment| segment.duration).sum();
     assert!((7.0..8.0).contains(&played), "{played} s of 7.5 were played");
+}
+
+#[test]
+fn the_newest_part_is_at_most_three_parts_old() {
+    /// Three parts of 200 ms.
+    const THREE_PARTS: f64 = 0.6;
+    let mut server = Server::start_with(&[], &[("FLUMEN_HLS_SEGMENT_DURATION", "1s")]);
+    let tags = tags_of(&clip("video-only"));
+    let first = tags.iter().find(|tag| tag.is_video()).expect("pictures").timestamp;
+    let publishing = thread::spawn({
+        let addr = server.rtmp_addr().to_owned();
+        move || {
+            let mut publisher = RawClient::publish(&addr, "edge");
+            let began = Instant::now();
+            publisher.send_tags(&tags, 0);
+            began
+        }
+    });
+    server.wait_for_stream();
+    let mut player = Rules::new(server.http_addr(), "/live/edge", "v0.m3u8");
+    let mut seen = Vec::new();
+    while !publishing.is_finished() {
+        seen.push((player.follow_parts(), Instant::now()));
+    }
+    let began = publishing.join().expect("everything is sent");
+    let age = |(offered, at): (f64, Instant)| {
+        at.duration_since(began).as_secs_f64() - f64::from(first) / 1000.0 - offered
+    };
+    // The last answers wait for a part that does not come.
+    let mut ages: Vec<f64> = seen.into_iter().filter(|(offered, _)| *offered < 4.5).map(age).collect();
+    ages.sort_by(f64::total_cmp);
+    let median = ages[ages.len() / 2];
+    assert!(ages.len() > 8 && median < THREE_PARTS, "{median} s: {ages:?}");
 }

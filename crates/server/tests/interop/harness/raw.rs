@@ -36,6 +36,13 @@ pub(crate) struct Tag {
     pub(crate) body: Vec<u8>,
 }
 
+impl Tag {
+    /// Whether it carries video.
+    pub(crate) fn is_video(&self) -> bool {
+        self.kind == VIDEO
+    }
+}
+
 /// An RTMP message.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Message {

@@ -21,6 +21,8 @@ pub(crate) struct Rules {
     part_target: f64,
     first: u64,
     segments: BTreeMap<u64, Segment>,
+    /// The parts of the segment that is being made.
+    open_parts: Vec<Part>,
     /// Bytes by name: nothing changes under one.
     files: HashMap<String, Vec<u8>>,
     /// Parts that were announced and not yet listed.
@@ -59,6 +61,7 @@ impl Rules {
             part_target: f64::INFINITY,
             first: 0,
             segments: BTreeMap::new(),
+            open_parts: Vec::new(),
             files: HashMap::new(),
             hints: BTreeSet::new(),
             fragments: HashMap::new(),
@@ -69,6 +72,17 @@ impl Rules {
     /// All segments seen, by number.
     pub(crate) fn segments(&self) -> &BTreeMap<u64, Segment> {
         &self.segments
+    }
+
+    /// Waits for one part more, and checks what the playlist says then. Gives how much media it has offered so far, in seconds.
+    pub(crate) fn follow_parts(&mut self) -> f64 {
+        let next = self.segments.last_key_value().map(|(number, _)| number + 1);
+        let part = self.open_parts.len();
+        let directive = next.map(|next| format!("?_HLS_msn={next}&_HLS_part={part}")).unwrap_or_default();
+        let text = get(self.server, &format!("{}/{}{directive}", self.folder, self.name));
+        self.check(&String::from_utf8(text.expect("the playlist is there")).expect("text"));
+        let finished: f64 = self.segments.values().map(|segment| segment.duration).sum();
+        finished + self.open_parts.iter().map(|part| part.duration).sum::<f64>()
     }
 
     /// Waits for the playlist to go on, and checks what it says then.
@@ -129,6 +143,7 @@ impl Rules {
             }
         }
         self.check_parts(&open.parts);
+        self.open_parts = open.parts;
         number.expect("a media sequence").saturating_sub(1)
     }
 
