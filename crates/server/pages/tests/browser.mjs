@@ -16,6 +16,8 @@ const flags = [
   '--disable-component-update',
   '--disable-sync',
   '--allow-loopback-in-peer-connection',
+  // Another name for this machine.
+  '--host-resolver-rules=MAP flumen.test 127.0.0.1',
   '--autoplay-policy=no-user-gesture-required',
 ];
 

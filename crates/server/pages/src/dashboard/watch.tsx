@@ -58,9 +58,7 @@ export function EmbeddedPlayer({ href, streamKey, title }: { href: string; strea
     );
   }, [href]);
   if (source.value === null) return <div class="replay" />;
-  return (
-    <iframe class="replay" src={source.value} title={title} allow="autoplay; fullscreen; picture-in-picture" allowFullScreen />
-  );
+  return <iframe class="replay" src={source.value} title={title} allow="autoplay; fullscreen; picture-in-picture" />;
 }
 
 /** Only one is ever shown. */

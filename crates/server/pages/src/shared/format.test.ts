@@ -23,7 +23,7 @@ describe('numbers', () => {
   test.each([
     [30.02, '30'],
     [29.97, '30'],
-    [23.8, '23.80'],
+    [23.8, '23.8'],
     [null, '–'],
   ])('%s frames a second are %s', (rate, text) => expect(frameRate(rate)).toBe(text));
 

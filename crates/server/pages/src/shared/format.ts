@@ -55,12 +55,12 @@ export function offset(seconds: number | null | undefined): string {
   return `${millis > 0 ? '+' : millis < 0 ? '−' : '±'}${Math.abs(millis)} ms`;
 }
 
-/** Frames per second: `29.97`, `30`. */
+/** Frames per second: `30`, `22.3`. */
 export function frameRate(frames: number | null | undefined): string {
   if (frames == null) return nothing;
   const rounded = Math.round(frames * 100) / 100;
   // A second more or less in the measurement is no other frame rate.
-  return Math.abs(rounded - Math.round(rounded)) < 0.15 ? String(Math.round(rounded)) : rounded.toFixed(2);
+  return Math.abs(rounded - Math.round(rounded)) < 0.15 ? String(Math.round(rounded)) : rounded.toFixed(1);
 }
 
 /** A count with its noun: `1 viewer`, `12 viewers`. */
