@@ -7,11 +7,9 @@ use flumen_rtmp::proto::{Media, MessageStreamId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::http::Head;
 use super::target::FlvUrl;
 use crate::tag_type::media_type;
-
-/// The longest head of an answer that is read.
-const MAX_HEAD: usize = 16 * 1024;
 
 /// An answer that is being read.
 pub(super) struct FlvClient {
@@ -53,12 +51,8 @@ impl FlvClient {
 
     async fn head(&mut self) -> anyhow::Result<Head> {
         loop {
-            if let Some(end) = self.input.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                let head = self.input.split_to(end + 4);
-                return Head::parse(&head).context("the server does not speak HTTP/1.1");
-            }
-            if self.input.len() > MAX_HEAD {
-                bail!("the head of the answer is too long");
+            if let Some(head) = Head::take(&mut self.input)? {
+                return Ok(head);
             }
             self.read().await?;
         }
@@ -101,24 +95,6 @@ impl FlvClient {
     /// The socket, for whoever only counts from now on.
     pub(super) fn into_socket(self) -> TcpStream {
         self.tcp
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Head {
-    status: u16,
-    is_chunked: bool,
-}
-
-impl Head {
-    fn parse(head: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(head).ok()?;
-        let (first, rest) = text.split_once("\r\n")?;
-        let status = first.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-        let is_chunked = rest.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
-            name.eq_ignore_ascii_case("transfer-encoding") && value.trim().eq_ignore_ascii_case("chunked")
-        });
-        Some(Self { status, is_chunked })
     }
 }
 
@@ -165,15 +141,6 @@ fn chunk_length(line: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn heads_are_understood() {
-        let head = |text: &str| Head::parse(text.as_bytes());
-        let chunked = "HTTP/1.1 200 OK\r\ncontent-type: video/x-flv\r\nTransfer-Encoding: Chunked\r\n\r\n";
-        assert_eq!(head(chunked), Some(Head { status: 200, is_chunked: true }));
-        assert_eq!(head("HTTP/1.0 404 Not Found\r\n\r\n"), Some(Head { status: 404, is_chunked: false }));
-        assert_eq!(head("RTMP\r\n\r\n"), None);
-    }
 
     #[test]
     fn chunks_arrive_in_any_pieces() {

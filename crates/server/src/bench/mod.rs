@@ -1,9 +1,12 @@
-//! The load generator behind `flumen bench`: players and publishers against any RTMP or HTTP-FLV server, and what they
-//! cost it.
+//! The load generator behind `flumen bench`: players and publishers against any RTMP, HTTP-FLV or HLS server, and what
+//! they cost it.
 
 mod check;
 mod client;
+mod fetch;
 mod floor;
+mod hls;
+mod http;
 mod http_flv;
 mod player;
 mod process;
@@ -21,6 +24,7 @@ use anyhow::{Context, bail};
 use flumen_rtmp::proto::RtmpUrl;
 use tokio_util::sync::CancellationToken;
 
+pub use self::fetch::{Errand, fetch};
 pub use self::floor::{Merge, serve_floor};
 use self::process::{Usage, usage};
 pub use self::report::Report;

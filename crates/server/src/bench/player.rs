@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use flumen_rtmp::proto::{Media, MediaType};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::START_WITHIN;
 use super::check::Check;
 use super::client::Client;
+use super::hls;
 use super::http_flv::FlvClient;
 use super::source::wall_clock;
 use super::tally::Tally;
@@ -37,6 +38,7 @@ impl Player {
                 Ok(Self::Rtmp(Box::new(client)))
             }
             Target::HttpFlv(url) => FlvClient::connect(url).await.map(Self::HttpFlv),
+            Target::Hls(_) => bail!("players of HLS have no connection to wait on"),
         }
     }
 
@@ -79,6 +81,9 @@ fn is_picture(media: &Media) -> bool {
 /// Plays until `stop`. A player with `looks` takes everything apart and checks it; the others only count bytes.
 pub(super) async fn play(target: Target, looks: bool, tally: Arc<Tally>, stop: CancellationToken) {
     let played = async {
+        if let Target::Hls(url) = &target {
+            return hls::play(url, looks, &tally).await;
+        }
         let (mut player, first) = start_playing(&target, &tally).await?;
         tally.playing.fetch_add(1, Ordering::Relaxed);
         if looks {
@@ -156,8 +161,12 @@ pub(super) async fn wait(target: Target, tally: Arc<Tally>, stop: CancellationTo
 pub(super) async fn churn(target: Target, pause: Duration, tally: Arc<Tally>, stop: CancellationToken) {
     let joins = async {
         loop {
-            match start_playing(&target, &tally).await {
-                Ok(_) => {
+            let joined = match &target {
+                Target::Hls(url) => hls::join(url, &tally).await,
+                _ => start_playing(&target, &tally).await.map(|_| ()),
+            };
+            match joined {
+                Ok(()) => {
                     tally.churned.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => tally.fault(format!("joining player: {error:#}")),

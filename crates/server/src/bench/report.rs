@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::stats::Spread;
 
 /// The result of a run. Memory in bytes, times in milliseconds unless they say otherwise.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Players that played all the time.

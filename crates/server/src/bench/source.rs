@@ -147,16 +147,25 @@ impl Mark {
         payload.put_u64(self.sent.as_micros() as u64);
     }
 
-    /// Reads the mark of an FLV video body; `None` for other streams than ours.
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
-        // The FLV header, the NALU's length, the SEI header and the UUID.
-        let rest = body.get(5 + 4..)?.strip_prefix(&SEI_HEADER)?.strip_prefix(&UUID)?;
-        let (number, rest) = rest.split_first_chunk()?;
+    /// All marks in a piece of media, in whatever container.
+    pub(super) fn all(media: &[u8]) -> impl Iterator<Item = Self> {
+        let places = media.windows(UUID.len()).enumerate().filter(|(_, window)| *window == UUID);
+        places.filter_map(|(at, _)| Self::read_numbers(media.get(at + UUID.len()..)?))
+    }
+
+    fn read_numbers(bytes: &[u8]) -> Option<Self> {
+        let (number, rest) = bytes.split_first_chunk()?;
         let (sent, _) = rest.split_first_chunk()?;
         Some(Self {
             number: u64::from_be_bytes(*number),
             sent: Duration::from_micros(u64::from_be_bytes(*sent)),
         })
+    }
+
+    /// Reads the mark of an FLV video body; `None` for other streams than ours.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        // The FLV header, the NALU's length, the SEI header and the UUID.
+        Self::read_numbers(body.get(5 + 4..)?.strip_prefix(&SEI_HEADER)?.strip_prefix(&UUID)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where players find the stream: over RTMP, or as FLV over HTTP.
+//! Where players find the stream: over RTMP, as FLV over HTTP, or as HLS.
 
 use anyhow::{Context, bail};
 use flumen_rtmp::proto::RtmpUrl;
@@ -11,6 +11,8 @@ pub enum Target {
     Rtmp(RtmpUrl),
     /// The same as FLV over HTTP.
     HttpFlv(FlvUrl),
+    /// The same as HLS: the address of the multivariant playlist.
+    Hls(Url),
 }
 
 /// `http://host[:port]/path.flv[?query]`, cut into what a request needs.
@@ -31,7 +33,14 @@ impl Target {
     /// When it is no URL of a stream, or one of a stream over TLS, which would make the load generator the bottleneck.
     pub fn parse(url: &str) -> anyhow::Result<Self> {
         match url.split_once("://") {
-            Some(("http", _)) => FlvUrl::parse(url).map(Self::HttpFlv),
+            Some(("http", _)) => {
+                let parsed = Url::parse(url)?;
+                if parsed.path().ends_with(".m3u8") {
+                    Ok(Self::Hls(parsed))
+                } else {
+                    FlvUrl::parse(url).map(Self::HttpFlv)
+                }
+            }
             Some(("rtmps" | "https", _)) => {
                 bail!("the load generator speaks rtmp:// and http:// only: TLS would make it the bottleneck")
             }
@@ -46,6 +55,14 @@ impl Target {
             Self::HttpFlv(url) => {
                 Self::HttpFlv(FlvUrl { stem: format!("{}{suffix}", url.stem), ..url.clone() })
             }
+            Self::Hls(url) => {
+                let mut url = url.clone();
+                if let Some((stem, name)) = url.path().rsplit_once('/') {
+                    let path = format!("{stem}{suffix}/{name}");
+                    url.set_path(&path);
+                }
+                Self::Hls(url)
+            }
         }
     }
 }
@@ -56,7 +73,10 @@ impl FlvUrl {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             bail!("the URL names no host");
         };
-        let stem = url.path().strip_suffix(".flv").context("the URL must end with app/name.flv")?;
+        let stem = url
+            .path()
+            .strip_suffix(".flv")
+            .context("the URL must end with app/name.flv or app/name/index.m3u8")?;
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         Ok(Self { authority: format!("{host}:{port}"), stem: stem.to_owned(), query })
     }
@@ -84,11 +104,15 @@ mod tests {
         let flv = |url| match Target::parse(url).expect("a URL").with_suffix("-3") {
             Target::HttpFlv(url) => (url.authority.clone(), url.path()),
             Target::Rtmp(url) => (url.host.clone(), url.name_with_query),
+            Target::Hls(url) => {
+                (super::super::hls::authority(&url).expect("a host"), super::super::hls::path(&url))
+            }
         };
         let cases = [
             ("rtmp://host/live/a", ("host", "a-3")),
             ("rtmp://host/live/a?token=x.y", ("host", "a-3?token=x.y")),
             ("http://host:8080/live/a.flv", ("host:8080", "/live/a-3.flv")),
+            ("http://host/live/a/index.m3u8?token=x", ("host:80", "/live/a-3/index.m3u8?token=x")),
             ("http://[::1]/live/a.flv?token=x.y", ("[::1]:80", "/live/a-3.flv?token=x.y")),
         ];
         for (url, (authority, path)) in cases {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use flumen_rtmp::proto::RtmpUrl;
 
-use crate::bench::{Merge, Plan, Target, run as run_plan, serve_floor};
+use crate::bench::{Errand, Merge, Plan, Report, Target, fetch, run as run_plan, serve_floor};
 
 /// How `flumen bench` is called.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,8 @@ pub(super) struct Args {
 enum Command {
     /// Put players and publishers on a server and measure it
     Load(LoadArgs),
+    /// Fetch files from a server over HTTP, over and over, and measure it
+    Fetch(FetchArgs),
     /// Be the floor to compare with: nothing but one write per message to every player
     Floor(FloorArgs),
 }
@@ -37,9 +39,28 @@ struct FloorArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct FetchArgs {
+    /// The files, all on one server: `http://host[:port]/path`
+    #[arg(required = true)]
+    urls: Vec<reqwest::Url>,
+    /// Connections at a time, each kept open
+    #[arg(long, default_value_t = 20)]
+    connections: usize,
+    /// How long it is measured, such as `20s`
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// The server's process on this machine, to measure its processor time and memory
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct LoadArgs {
-    /// The stream: `rtmp://host[:port]/app/name`, or `http://host[:port]/app/name.flv`. With several publishers, -0, -1,
-    /// … are appended to its name
+    /// The stream: `rtmp://host[:port]/app/name`, `http://host[:port]/app/name.flv`, or for HLS
+    /// `http://host[:port]/app/name/index.m3u8`. With several publishers, -0, -1, … are appended to its name
     url: String,
     /// Where publishers go, if the stream is played over HTTP: `rtmp://host[:port]/app/name`
     #[arg(long, value_name = "URL")]
@@ -82,6 +103,10 @@ struct LoadArgs {
 pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
     match arguments.command {
         Command::Load(arguments) => load(arguments),
+        Command::Fetch(FetchArgs { urls, connections, duration, pid, json }) => {
+            super::serve::raise_file_limit();
+            print(&fetch(&Errand { urls, connections, duration, pid })?, json)
+        }
         Command::Floor(arguments) => floor(&arguments),
     }
 }
@@ -117,10 +142,14 @@ fn load(arguments: LoadArgs) -> anyhow::Result<()> {
         start_within: arguments.start_within,
     };
     super::serve::raise_file_limit();
-    let report = run_plan(&plan, show).context("the run failed")?;
+    print(&run_plan(&plan, show).context("the run failed")?, arguments.json)
+}
+
+/// Prints the result. Faults make it a failure.
+fn print(report: &Report, as_json: bool) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut stdout, &report)?;
+    if as_json {
+        serde_json::to_writer_pretty(&mut stdout, report)?;
         writeln!(stdout)?;
     } else {
         writeln!(stdout, "{report}")?;
@@ -133,8 +162,8 @@ fn publish_url(arguments: &LoadArgs, play: &Target) -> anyhow::Result<Option<Rtm
     let said = arguments.publish_url.as_deref().map(Target::parse).transpose()?;
     match said.as_ref().unwrap_or(play) {
         Target::Rtmp(url) => Ok(Some(url.clone())),
-        Target::HttpFlv(_) if arguments.publishers == 0 => Ok(None),
-        Target::HttpFlv(_) => {
+        Target::HttpFlv(_) | Target::Hls(_) if arguments.publishers == 0 => Ok(None),
+        Target::HttpFlv(_) | Target::Hls(_) => {
             bail!("nobody publishes over HTTP: say `--publish-url rtmp://…`, or `--publishers 0`")
         }
     }

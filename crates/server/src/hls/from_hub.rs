@@ -73,7 +73,8 @@ impl Feed {
     /// How long the playlists of a publication stay that is over: so that everybody can play to its end.
     fn retention(&self) -> Duration {
         let settings = self.app.settings();
-        let window = settings.hls.segment_duration * settings.hls.window.get();
+        let segment = settings.hls.segment_duration.max(self.output.state().target);
+        let window = segment * settings.hls.window.get();
         window.max(settings.hls.dvr_window.unwrap_or_default())
     }
 

@@ -309,8 +309,7 @@ impl<'a> Asking<'a> {
     async fn media(&self, pass: &Pass, rendition: RenditionId) -> Result<Response, Problem> {
         let directives = Directives::parse(&self.shown)?;
         let output = self.output(&pass.key)?;
-        let session = self.session(pass)?;
-        self.enter(pass, &session)?;
+        let session = self.viewer(pass)?;
         let state = self.playable(&output).await?;
         let progress = state
             .progress(rendition)
@@ -337,8 +336,7 @@ impl<'a> Asking<'a> {
     /// A text that leads to files at once, and that players ask for again and again by its one address.
     async fn alone(&self, pass: &Pass, playlist: Playlist) -> Result<Response, Problem> {
         let output = self.output(&pass.key)?;
-        let session = self.session(pass)?;
-        self.enter(pass, &session)?;
+        let session = self.viewer(pass)?;
         let state = self.playable(&output).await?;
         let caching = if self.is_open { half(state.target) } else { Caching::Never };
         let response = self.text(&output, playlist, &self.private_query(&session), caching)?;
@@ -434,13 +432,12 @@ impl<'a> Asking<'a> {
         Ok(answer::text(&text, playlist.mime(), caching, self.headers))
     }
 
-    /// Enters a viewer that goes on from the multivariant playlist.
-    fn enter(&self, pass: &Pass, session: &Session) -> Result<(), Problem> {
-        if session.is_viewer() {
-            return Ok(());
-        }
+    /// The session of somebody who goes on from the multivariant playlist: a viewer from now on.
+    fn viewer(&self, pass: &Pass) -> Result<Arc<Session>, Problem> {
+        // Nothing is kept of those for whom there is no room.
         self.check_room(pass)?;
-        session.plays(|| {
+        let session = self.session(pass)?;
+        self.app.hls.sessions.play(&session, || {
             let ticket =
                 self.app.clients.enter(self.app.next_connection(), self.remote, Protocol::Hls.label());
             ticket.admitted(self.name, None);
@@ -448,7 +445,7 @@ impl<'a> Asking<'a> {
             debug!(stream_key = %session.key(), client = self.name, "playing");
             ticket
         });
-        Ok(())
+        Ok(session)
     }
 
     /// Whether there is room for one viewer more.

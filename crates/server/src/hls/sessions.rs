@@ -126,34 +126,41 @@ impl Session {
         self.presence.lock().ticket.is_some()
     }
 
-    /// It plays from now on, or still: `enter` makes its entry among all clients.
-    pub(super) fn plays(&self, enter: impl FnOnce() -> Ticket) {
-        let mut presence = self.presence.lock();
-        presence.ticket.get_or_insert_with(enter);
-    }
-
-    /// Tells what it was sent, and takes its entry out if it has not asked for `absence`. Says whether it is to be kept.
-    fn look_after(&self, absence: Duration) -> bool {
+    /// Tells what it was sent, and takes its entry out if it has not asked for `absence`.
+    fn look_after(&self, absence: Duration) -> Fate {
         let mut presence = self.presence.lock();
         let silence = presence.asked_at.elapsed();
+        let mut has_left = false;
         if let Some(ticket) = &presence.ticket {
             ticket.carried(0, self.sent.load(Ordering::Relaxed));
             if ticket.is_kicked() {
                 self.is_kicked.store(true, Ordering::Relaxed);
             }
-            if silence > absence || self.is_kicked.load(Ordering::Relaxed) {
-                presence.ticket = None;
-                self.sent.store(0, Ordering::Relaxed);
-            }
+            has_left = silence > absence || self.is_kicked.load(Ordering::Relaxed);
         }
-        silence <= KEPT.max(absence)
+        if has_left {
+            presence.ticket = None;
+            self.sent.store(0, Ordering::Relaxed);
+        }
+        Fate { has_left, is_over: silence > KEPT.max(absence) }
     }
+}
+
+/// What has become of a session.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    /// It plays no more.
+    has_left: bool,
+    /// Nobody needs to know of it any more.
+    is_over: bool,
 }
 
 /// All viewers of HLS.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     table: Mutex<Table>,
+    /// Those who play, by stream.
+    playing: Mutex<HashMap<StreamKey, usize>>,
     /// Hashes looks with a secret, so that nobody can make up looks that hash like another's.
     hasher: RandomState,
 }
@@ -207,27 +214,49 @@ impl Sessions {
         }
     }
 
-    /// Those who play `key`.
-    pub(super) fn viewers(&self, key: &StreamKey) -> usize {
-        let table = self.table.lock();
-        table.by_id.values().filter(|session| session.key == *key && session.is_viewer()).count()
+    /// `session` plays from now on, or still: `enter` makes its entry among all clients.
+    pub(super) fn play(&self, session: &Session, enter: impl FnOnce() -> Ticket) {
+        let mut presence = session.presence.lock();
+        if presence.ticket.is_none() {
+            presence.ticket = Some(enter());
+            *self.playing.lock().entry(session.key.clone()).or_default() += 1;
+        }
     }
 
-    /// Those who play, by stream.
-    pub(super) fn viewers_by_stream(&self) -> HashMap<StreamKey, usize> {
-        let mut viewers = HashMap::new();
-        for session in self.table.lock().by_id.values().filter(|session| session.is_viewer()) {
-            *viewers.entry(session.key.clone()).or_default() += 1;
+    fn left(&self, key: &StreamKey) {
+        let mut playing = self.playing.lock();
+        if let Some(count) = playing.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                playing.remove(key);
+            }
         }
-        viewers
+    }
+
+    /// How many play `key`.
+    pub(super) fn viewers(&self, key: &StreamKey) -> usize {
+        self.playing.lock().get(key).copied().unwrap_or_default()
+    }
+
+    /// How many play, by stream.
+    pub(super) fn viewers_by_stream(&self) -> HashMap<StreamKey, usize> {
+        self.playing.lock().clone()
     }
 
     /// Lets viewers go who have not asked for as long as `absence` says of their stream, and later forgets them.
     pub(super) fn look_after(&self, absence: impl Fn(&StreamKey) -> Duration) {
         // Told and dropped outside the lock: an entry that ends tells events.
         let all: Vec<_> = self.table.lock().by_id.values().cloned().collect();
-        let over: Vec<_> =
-            all.into_iter().filter(|session| !session.look_after(absence(&session.key))).collect();
+        let mut over = Vec::new();
+        for session in all {
+            let fate = session.look_after(absence(&session.key));
+            if fate.has_left {
+                self.left(&session.key);
+            }
+            if fate.is_over {
+                over.push(session);
+            }
+        }
         let mut table = self.table.lock();
         for session in over {
             table.by_id.remove(&session.id);
@@ -277,8 +306,8 @@ mod tests {
             ticket.begin(Role::Player, session.key());
             ticket
         };
-        session.plays(enter);
-        session.plays(|| panic!("it is there already"));
+        sessions.play(&session, enter);
+        sessions.play(&session, || panic!("it is there already"));
         session.sent(100);
         sessions.look_after(|_| ABSENCE);
         assert_eq!(sessions.viewers_by_stream(), HashMap::from([(key("live/b"), 1)]));
@@ -290,7 +319,7 @@ mod tests {
         assert!(sessions.find(&id, &key("live/a")).is_some(), "it may come back");
         assert!(sessions.find(&id, &key("live/b")).is_none(), "nobody gets in by another name");
         session.asks();
-        session.plays(enter);
+        sessions.play(&session, enter);
         sessions.look_after(|_| ABSENCE);
         assert_eq!(sessions.viewers(&key("live/b")), 1);
 
@@ -304,7 +333,7 @@ mod tests {
         let (sessions, clients) = (Sessions::default(), Clients::new(Arc::new(Events::default())));
         let session =
             sessions.open(SessionId::random().expect("random bytes"), &key("live/a"), &key("live/a"));
-        session.plays(|| clients.enter(1, ([127, 0, 0, 1], 1).into(), "hls"));
+        sessions.play(&session, || clients.enter(1, ([127, 0, 0, 1], 1).into(), "hls"));
         assert!(!session.is_kicked());
         let kicked = session.kicked();
         clients.get(1).expect("here").kick();

@@ -140,10 +140,11 @@ fn method_label(method: &Method) -> &'static str {
     KNOWN.into_iter().find(|known| method == *known).unwrap_or("other")
 }
 
-/// What changes something is news; what only looks, or plays, is not.
+/// What changes something is news; what only looks, or plays, is not. That there is no room, or nothing to play yet, is an
+/// answer and no fault.
 fn log(method: &Method, path: &str, status: StatusCode, took: Duration) {
     let (status, ms) = (status.as_u16(), took.as_micros() as f64 / 1000.0);
-    if status >= 500 {
+    if status >= 500 && status != StatusCode::SERVICE_UNAVAILABLE.as_u16() {
         warn!(%method, path, status, ms, "request");
     } else if method.is_safe() {
         debug!(%method, path, status, ms, "request");

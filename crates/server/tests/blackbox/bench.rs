@@ -47,6 +47,30 @@ async fn players_over_http_are_checked_and_waiting_ones_stay() {
     }
 }
 
+#[tokio::test]
+async fn players_of_hls_miss_nothing() {
+    let server = Server::start("").await;
+    let (rtmp, http) = (server.url("live/bench"), server.listening("http").await);
+    let load = format!(
+        "bench load http://{http}/live/bench/index.m3u8 --publish-url {rtmp} --players 4 --check 2 --churn 1 --duration 3s --json"
+    );
+    let ended = tokio::task::spawn_blocking(move || Program::new(&load).run()).await.expect("no panic");
+    assert_eq!(ended.status, 0, "{} {}", ended.stdout, ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert!(report["bytes"].as_u64().expect("a number") > 600_000, "{report}");
+    // Two players that look at five parts a second.
+    assert!(report["latencyMs"]["samples"].as_u64().expect("a number") > 10, "{report}");
+    assert!(report["firstFrameMs"]["samples"].as_u64().expect("a number") >= 4, "{report}");
+
+    let fetch = format!(
+        "bench fetch http://{http}/health http://{http}/ready --connections 3 --duration 200ms --json"
+    );
+    let ended = tokio::task::spawn_blocking(move || Program::new(&fetch).run()).await.expect("no panic");
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert!(report["bytes"].as_u64().expect("a number") > 1000, "{report}");
+}
+
 #[test]
 fn publishers_do_not_go_where_players_read_http() {
     let ended = Program::new("bench load http://127.0.0.1:1/live/bench.flv").run();
