@@ -64,8 +64,7 @@ impl Asking<'_> {
     fn recorded_media(&self, pass: &Pass, replay: &Replay, id: RenditionId) -> Result<Response, Problem> {
         let segments = self.segments(replay);
         let rendition = segments.rendition(id).ok_or_else(nothing)?;
-        let session = self.session(pass)?;
-        self.enter(pass, &session)?;
+        let session = self.viewer(pass)?;
         // A player may pause for longer than its session is kept. Then what it showed at first lets it in again.
         let query = if self.is_open { String::new() } else { self.following(session.id()) };
         let playlist = Recorded {
