@@ -32,6 +32,8 @@ pub(super) struct Runs {
     pub(super) duration: i64,
 }
 
+/// `default-base-is-moof`.
+const DEFAULT_BASE_IS_MOOF: u32 = 0x2_0000;
 /// `sample_is_non_sync_sample`.
 const NON_SYNC: u32 = 1 << 16;
 /// Samples in one run. Runs whose samples are all alike take no bytes for them, so the bytes do not bound them; real
@@ -57,20 +59,31 @@ pub(super) fn parse(
     defaults_of: impl Fn(u32) -> Defaults,
 ) -> Result<Vec<TrackFragment>, Error> {
     let trafs = boxes(moof).filter(|(kind, _)| &kind.0 == b"traf");
-    trafs.map(|(_, traf)| track_fragment(traf, position, &defaults_of)).collect()
+    // Where the data of a track is that says nothing: behind that of the track before it (ISOBMFF §8.8.7.1).
+    let mut end = position;
+    let fragments = trafs.map(|(_, traf)| {
+        let (fragment, data_end) = track_fragment(traf, position, end, &defaults_of)?;
+        end = data_end;
+        Ok(fragment)
+    });
+    fragments.collect()
 }
 
 fn track_fragment(
     traf: Bytes,
     position: u64,
+    implied: u64,
     defaults_of: impl Fn(u32) -> Defaults,
-) -> Result<TrackFragment, Error> {
+) -> Result<(TrackFragment, u64), Error> {
     let mut fields = Fields(find(&traf, b"tfhd").ok_or(Error::Malformed("a track fragment without header"))?);
     let (_, flags) = fields.version_and_flags()?;
     let track = fields.u32()?;
     let mut defaults = defaults_of(track);
-    // Without a base of its own: the fragment, which is where every writer of today counts from.
-    let base = if flags & 0x01 != 0 { fields.u64()? } else { position };
+    let base = match flags {
+        own if own & 0x01 != 0 => fields.u64()?,
+        of_fragment if of_fragment & DEFAULT_BASE_IS_MOOF != 0 => position,
+        _ => implied,
+    };
     if flags & 0x02 != 0 {
         fields.skip(4)?;
     }
@@ -86,7 +99,7 @@ fn track_fragment(
     for (_, trun) in boxes(traf).filter(|(kind, _)| &kind.0 == b"trun") {
         offset = runs.read(trun, base, offset, defaults)?;
     }
-    Ok(TrackFragment { track, begin, runs })
+    Ok((TrackFragment { track, begin, runs }, offset))
 }
 
 fn decode_time(tfdt: Bytes) -> Result<u64, Error> {

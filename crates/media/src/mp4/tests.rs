@@ -130,6 +130,24 @@ fn fragments_go_on_where_the_last_one_ended() {
 }
 
 #[test]
+fn data_follows_that_of_the_track_before_where_nothing_says_otherwise() {
+    let tracks = [trak(1, 1000, &[0], &avc1(), &[]), trak(2, 1000, &[0], &mp4a(), &[])].concat();
+    let trexes = [table(b"trex", &[1, 1, 40, 0, 0]), table(b"trex", &[2, 1, 40, 0, 0])].concat();
+    let moov = [table(b"mvhd", &[0, 0, 1000, 0]), tracks, b(b"mvex", &[&trexes])].concat();
+    let mut movie = Movie::parse(moov.into()).expect("a movie");
+    let run = |offset| full(b"trun", 0x01 | 0x200, &[2, offset, 30, 20]);
+    let traf = |flags, track, offset| b(b"traf", &[&full(b"tfhd", flags, &[track]), &run(offset)]);
+    let mut offsets = |flags| {
+        let moof = [traf(flags, 1, 500), traf(flags, 2, 0)].concat();
+        let samples = movie.fragment(moof.into(), 1000).expect("a fragment");
+        samples.iter().map(|sample| sample.offset).collect::<Vec<_>>()
+    };
+    // In the order of their times: both first ones, then both second ones.
+    assert_eq!(offsets(0), [1500, 1550, 1530, 1580]);
+    assert_eq!(offsets(0x2_0000), [1500, 1000, 1530, 1030]);
+}
+
+#[test]
 fn configurations_of_other_codecs_become_those_of_flv() {
     let entry = |entry: Vec<u8>| {
         let stsd = [&[0; 8][..], &entry].concat();

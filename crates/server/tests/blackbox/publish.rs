@@ -109,9 +109,12 @@ async fn a_refusal_is_told() {
 async fn mp4_arrives_like_the_flv_it_was_made_of() {
     let server = Server::start().await;
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, flags) in
-        [("plain.mp4", "+bitexact"), ("front.mov", "faststart"), ("live.mp4", "frag_keyframe+empty_moov")]
-    {
+    for (name, flags) in [
+        ("plain.mp4", "+bitexact"),
+        ("front.mov", "faststart"),
+        ("live.mp4", "frag_keyframe+empty_moov"),
+        ("based.mp4", "frag_keyframe+empty_moov+default_base_moof"),
+    ] {
         let file = folder.path().join(name);
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg.args(["-v", "error", "-nostdin", "-i"]).arg(clip()).args(["-c", "copy"]);
