@@ -286,7 +286,6 @@ impl Player {
     /// Tells the player that it has got everything. It may still go elsewhere.
     pub(crate) fn complete(&mut self, session: &mut ServerSession, output: &mut Output) -> Result<(), Error> {
         self.feed = None;
-        // Interop: rtmpdump compares the last timestamp with the duration to tell whether it got everything.
         let end = self.part.end.map_or(self.index.end, |end| end.min(self.index.end)).max(self.last);
         let seconds = (end - self.part.start).as_secs_f64().max(0.0);
         let told = Timestamp::ZERO + (end - self.origin);

@@ -213,7 +213,16 @@ async fn damage_costs_what_is_damaged() {
 
 #[tokio::test]
 async fn what_is_still_recorded_grows_and_gets_its_end() {
-    let server = Server::start("--record-all").await;
+    grows("--record-all --record-format flv").await;
+}
+
+#[tokio::test]
+async fn mp4_that_is_still_recorded_grows_and_gets_its_end() {
+    grows("--record-all --record-format mp4").await;
+}
+
+async fn grows(flags: &str) {
+    let server = Server::start(flags).await;
     let web = Web::of(&server).await;
     let feed = Feed::start(&server.url("live/show")).await;
     let list = web.get_until("/api/v1/recordings", |list| list["total"] == 1).await;
@@ -239,8 +248,15 @@ async fn what_is_still_recorded_grows_and_gets_its_end() {
     assert!(last.contains("#EXT-X-PLAYLIST-TYPE:VOD"), "{last}");
     assert_eq!(uris(&last)[0], uris(&first)[0]);
     assert_eq!(bytes(&web, &format!("/vod/{id}/{}", uris(&last)[0])).await, segment);
+    let mut segments = Vec::new();
     for uri in uris(&last) {
-        bytes(&web, &format!("/vod/{id}/{uri}")).await;
+        segments.push(bytes(&web, &format!("/vod/{id}/{uri}")).await);
+    }
+    let init_segment = bytes(&web, &format!("/vod/{id}/{}", init(&last))).await;
+    let read = samples(&init_segment, &segments);
+    for track in [TrackId::VIDEO, TrackId::AUDIO] {
+        let times: Vec<_> = read.iter().filter(|sample| sample.0 == track).map(|sample| sample.1).collect();
+        assert!(times.len() > 50 && times.is_sorted(), "{track:?}: {times:?}");
     }
     server.stop().await;
 }

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use crate::harness::{
-    LIMIT, Server, Track, assert_same, assert_same_media, assert_same_tail, clip, describe, enhanced_ffmpeg,
-    legacy_ffmpeg, parse, parse_any, program, publisher, run, tracks_of,
+    LIMIT, Server, Track, assert_same, assert_same_media, assert_same_tail, clip, describe,
+    describe_filtered, enhanced_ffmpeg, legacy_ffmpeg, parse, parse_any, program, publisher, run, tracks_of,
 };
 
 /// A server with the recording of a clip, and where that is played from over RTMP and over HTTP.
@@ -28,13 +28,17 @@ fn media(mut tracks: Vec<Track>) -> Vec<Track> {
     tracks
 }
 
-/// What comes back over RTMP and HLS, and from the file, is what was published, packet by packet.
+/// What comes back over RTMP and HLS, and from the file, is what was published, packet by packet. MP4 has packets as
+/// `filters` leave them.
 #[track_caller]
-fn assert_transparent(ffmpeg: fn() -> Command, name: &str) {
+fn assert_transparent(ffmpeg: fn() -> Command, name: &str, filters: &[(&str, &str)]) {
     let (_server, rtmp, http) = recorded(ffmpeg, name);
     let published = tracks_of(ffmpeg(), &clip(name));
     assert_same(&published, &media(parse(&described(ffmpeg(), &rtmp))));
     assert_same(&published, &parse(&described(ffmpeg(), &http)));
+    let mut filtered = ffmpeg();
+    describe_filtered(&mut filtered, clip(name), filters);
+    let published = parse(run(filtered, LIMIT).succeeded().text());
     for ffmpeg in [ffmpeg, enhanced_ffmpeg] {
         let hls = parse_any(&described(ffmpeg(), &format!("{http}/index.m3u8")));
         for (published, received) in published.iter().zip(&hls) {
@@ -46,51 +50,55 @@ fn assert_transparent(ffmpeg: fn() -> Command, name: &str) {
 
 #[test]
 fn h264_and_aac_come_back_as_published() {
-    assert_transparent(legacy_ffmpeg, "h264");
+    assert_transparent(legacy_ffmpeg, "h264", &[]);
 }
 
 #[test]
 fn b_frames_come_back_in_their_order_and_times() {
-    assert_transparent(legacy_ffmpeg, "h264-bframes");
+    assert_transparent(legacy_ffmpeg, "h264-bframes", &[]);
 }
 
 #[test]
 fn audio_alone_comes_back_as_published() {
-    assert_transparent(legacy_ffmpeg, "audio-only");
+    assert_transparent(legacy_ffmpeg, "audio-only", &[]);
 }
 
 #[test]
 fn video_alone_comes_back_as_published() {
-    assert_transparent(legacy_ffmpeg, "video-only");
+    assert_transparent(legacy_ffmpeg, "video-only", &[]);
 }
 
 #[test]
 fn hevc_and_opus_come_back_as_published() {
-    assert_transparent(enhanced_ffmpeg, "hevc-opus");
+    assert_transparent(enhanced_ffmpeg, "hevc-opus", &[]);
 }
 
 #[test]
 fn av1_and_opus_come_back_as_published() {
-    assert_transparent(enhanced_ffmpeg, "av1-opus");
+    assert_transparent(enhanced_ffmpeg, "av1-opus", &[("v", "av1_metadata=td=remove")]);
 }
 
 #[test]
 fn ffmpeg_seeks() {
     let (_server, rtmp, http) = recorded(legacy_ffmpeg, "h264");
     let published = tracks_of(legacy_ffmpeg(), &clip("h264"));
-    for url in [rtmp, format!("{http}/index.m3u8")] {
-        for ffmpeg in [legacy_ffmpeg, enhanced_ffmpeg] {
-            let mut seeking = ffmpeg();
-            seeking.args(["-ss", "3.5"]);
-            describe(&mut seeking, &url);
-            let received = parse_any(run(seeking, LIMIT).succeeded().text());
-            let first = &received[0].packets[0];
-            let at = received[0].millis(first.dts);
-            // A key frame every second.
-            assert!((2_900.0..3_200.0).contains(&at), "{url} begins at {at} ms");
-            let last = received[0].packets.last().map(|packet| &packet.hash);
-            assert_eq!(last, published[0].packets.last().map(|packet| &packet.hash), "{url}");
-        }
+    let hls = format!("{http}/index.m3u8");
+    // RTMP begins at a key frame, of which there is one every second; HLS at a segment of 2 s. FFmpeg 5.1 cannot seek in
+    // fragmented MP4 over HLS, not even in what it made itself.
+    for (ffmpeg, url, begins) in [
+        (legacy_ffmpeg as fn() -> Command, &rtmp, 3_000),
+        (enhanced_ffmpeg, &rtmp, 3_000),
+        (enhanced_ffmpeg, &hls, 2_000),
+    ] {
+        let mut seeking = ffmpeg();
+        seeking.args(["-ss", "3.5"]);
+        describe(&mut seeking, url);
+        let received = parse_any(run(seeking, LIMIT).succeeded().text());
+        let video = &received[0];
+        let at = video.millis(video.packets[0].dts).round() as i64;
+        assert!((begins..begins + 100).contains(&at), "{url} begins at {at} ms");
+        let last = video.packets.last().map(|packet| &packet.hash);
+        assert_eq!(last, published[0].packets.last().map(|packet| &packet.hash), "{url}");
     }
 }
 
@@ -103,14 +111,15 @@ fn rtmpdump_saves_a_recording_or_a_part_of_it() {
         let file = folder.path().join(name);
         let mut rtmpdump = program("rtmpdump");
         rtmpdump.args(["--rtmp", &rtmp]).args(arguments).arg("--flv").arg(&file);
-        run(rtmpdump, LIMIT).succeeded();
+        // It takes the time of the last frame for all it got, and so calls the whole of a short recording incomplete.
+        run(rtmpdump, LIMIT);
         media(tracks_of(legacy_ffmpeg(), &file))
     };
     assert_same(&published, &save("all.flv", &[]));
     assert_same_tail(&published, &save("end.flv", &["--start", "2"]));
     let part = save("part.flv", &["--start", "1", "--stop", "3"]);
     let (first, last) = (&part[0].packets[0], part[0].packets.last().expect("packets"));
-    assert!((900..=1_100).contains(&first.pts) && (2_800..3_000).contains(&last.pts), "{first:?} {last:?}");
+    assert!((900..=1_100).contains(&first.pts) && (2_800..3_000).contains(&last.dts), "{first:?} {last:?}");
 }
 
 #[test]
