@@ -189,14 +189,12 @@ impl Client {
         name: &Path,
         expiry: Duration,
     ) -> Result<Option<Url>, Error> {
-        if self.backend().await?.signer.is_none() {
-            return Ok(None);
-        }
-        self.timed("sign", async |backend, prefix| match &backend.signer {
-            Some(signer) => signer.signed_url(method, &join(prefix, name), expiry).await.map(Some),
+        let backend = self.backend().await?;
+        // Most sign by themselves: that says nothing about storage.
+        match &backend.signer {
+            Some(signer) => signer.signed_url(method, &join(&backend.prefix, name), expiry).await.map(Some),
             None => Ok(None),
-        })
-        .await
+        }
     }
 
     async fn timed<T>(
@@ -210,9 +208,10 @@ impl Client {
             Err(error) => Err(error),
         };
         // That there is no such object is an answer.
-        let error = done.as_ref().err().map(kind).filter(|kind| *kind != "not_found");
-        self.metrics.asked(operation, begun.elapsed(), error);
-        self.note(done.as_ref().err().filter(|error| is_away(operation, error)));
+        let away = done.as_ref().err().filter(|error| is_away(operation, error));
+        let error = done.as_ref().err().filter(|error| away.is_some() || kind(error) != "not_found");
+        self.metrics.asked(operation, begun.elapsed(), error.map(kind));
+        self.note(away);
         done
     }
 
@@ -266,6 +265,8 @@ fn is_away(operation: &str, error: &Error) -> bool {
     match kind(error) {
         "unavailable" => true,
         "denied" => !matches!(operation, "list" | "delete" | "abort"),
+        // There is no such bucket.
+        "not_found" => matches!(operation, "put" | "begin"),
         _ => false,
     }
 }

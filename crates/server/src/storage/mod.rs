@@ -33,7 +33,7 @@ use object_store::signer::Method;
 use parking_lot::Mutex;
 use reqwest::Url;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::client::Client;
 pub(crate) use self::ledger::Stored;
@@ -260,10 +260,10 @@ impl Storage {
     }
 
     /// How a client gets at a recording in storage: under `storage.public-url`, with an address that storage signs for this
-    /// method, or through this server.
+    /// method, or, where it signs none, through this server.
     ///
     /// # Errors
-    /// When it is not in storage, or storage cannot sign now.
+    /// [`StorageError::Unknown`]
     pub(crate) async fn link(self: &Arc<Self>, name: &str, method: Method) -> Result<Link, StorageError> {
         let file = self.open(name)?;
         let (public, expiry) = {
@@ -273,8 +273,15 @@ impl Storage {
         if let Some(public) = public {
             return Ok(Link::Elsewhere(below(public.url(), &file.object)));
         }
-        let signed = self.client.sign(method, &file.object, expiry).await?;
-        Ok(signed.map_or(Link::Here(file), Link::Elsewhere))
+        match self.client.sign(method, &file.object, expiry).await {
+            Ok(Some(url)) => Ok(Link::Elsewhere(url)),
+            Ok(None) => Ok(Link::Here(file)),
+            // Credentials that may read need not be good for signatures.
+            Err(error) => {
+                debug!(recording = name, error = client::reason(&error), "storage signs no address");
+                Ok(Link::Here(file))
+            }
+        }
     }
 
     /// Deletes a recording that nobody writes, here and in storage. It is gone at once for everybody who asks; what storage has

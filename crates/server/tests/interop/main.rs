@@ -24,6 +24,7 @@ mod recording;
 mod recording_mp4;
 mod relay;
 mod replay;
+mod storage;
 mod timestamps;
 mod tokens;
 mod ts;

@@ -1,5 +1,6 @@
 //! What the interop tests share: a server under test, foreign programs, and the comparison of packets.
 
+mod emulators;
 mod nginx;
 mod packets;
 mod process;
@@ -10,6 +11,7 @@ mod rules;
 mod server;
 mod transfer;
 
+pub(crate) use emulators::Emulator;
 pub(crate) use nginx::Nginx;
 pub(crate) use packets::{
     Track, assert_same, assert_same_media, assert_same_tail, describe, describe_filtered, key_frames_of,

@@ -37,6 +37,18 @@ pub(crate) fn node() -> Command {
     if ours.exists() { Command::new(ours) } else { program("node") }
 }
 
+/// moto, which answers as Amazon S3.
+pub(crate) fn moto() -> Command {
+    Command::new(present(target().join("tools/venv/bin/moto_server")))
+}
+
+/// Azurite, which answers as Azure Blob Storage.
+pub(crate) fn azurite() -> Command {
+    let mut azurite = node();
+    azurite.arg(present(target().join("tools/azurite/node_modules/.bin/azurite-blob")));
+    azurite
+}
+
 /// ffprobe 5.1, which reports errors and what it is asked for.
 pub(crate) fn ffprobe() -> Command {
     let mut command = program("ffprobe");

@@ -34,7 +34,11 @@ impl Server {
 
     /// A server with further arguments and settings (as environment variables).
     pub(crate) fn start_with(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), arguments, settings)
+    }
+
+    /// The same in a folder that may have something in it.
+    pub(crate) fn start_in(folder: TempDir, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let mut command = flumen();
         command.arg("serve").args(arguments).current_dir(folder.path());
         command.env("FLUMEN_RTMP_ADDR", "127.0.0.1:0").env("FLUMEN_HTTP_ADDR", "127.0.0.1:0");
@@ -64,6 +68,11 @@ impl Server {
     /// An address on its HTTP listener.
     pub(crate) fn http_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.http)
+    }
+
+    /// Waits for a line of its log that has this in it.
+    pub(crate) fn wait_for_log(&mut self, part: &str) {
+        self.process.wait_for(START, |line| line.contains(part).then_some(()));
     }
 
     /// Waits until somebody publishes.

@@ -1,0 +1,161 @@
+//! Object stores of other makers, on this machine.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::{Process, run};
+use super::programs::{azurite, moto, program, python};
+use super::transfer::LIMIT;
+
+/// The name of the bucket, or container. Without a hyphen: moto does not know one that the client of GCS has encoded.
+const BUCKET: &str = "archive";
+/// The account that every Azurite has, as Microsoft publishes it.
+const ACCOUNT: &str = "devstoreaccount1";
+const ACCOUNT_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// Makes a container in Azurite.
+const MAKE_CONTAINER: &str = r#"
+import base64, datetime, hashlib, hmac, sys, urllib.request
+endpoint, account, key, name = sys.argv[1:]
+date = datetime.datetime.now(datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Content-Length": "0"}
+signed = f"x-ms-date:{date}\nx-ms-version:2021-08-06\n/{account}/{account}/{name}\nrestype:container"
+text = "PUT" + "\n" * 12 + signed
+mac = hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()
+headers["Authorization"] = f"SharedKey {account}:{base64.b64encode(mac).decode()}"
+url = f"{endpoint}/{name}?restype=container"
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+opener.open(urllib.request.Request(url, None, headers, method="PUT"))
+"#;
+
+/// An emulator of an object store, and how a server gets to it.
+pub(crate) struct Emulator {
+    kind: Kind,
+    port: u16,
+    process: Option<Process>,
+    _folder: TempDir,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    S3,
+    Gcs,
+    Azure,
+}
+
+impl Emulator {
+    /// Amazon S3, as moto has it. It does not run yet.
+    pub(crate) fn s3() -> Self {
+        Self::of(Kind::S3)
+    }
+
+    /// Google Cloud Storage, whose requests are so much like those of S3 that moto answers them.
+    pub(crate) fn gcs() -> Self {
+        Self::of(Kind::Gcs)
+    }
+
+    /// Azure Blob Storage, as Azurite has it.
+    pub(crate) fn azure() -> Self {
+        Self::of(Kind::Azure)
+    }
+
+    fn of(kind: Kind) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port = free.expect("a free port").port();
+        Self { kind, port, process: None, _folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// The same, with an empty bucket.
+    pub(crate) fn started(mut self) -> Self {
+        self.start();
+        self
+    }
+
+    /// Starts it with an empty bucket.
+    pub(crate) fn start(&mut self) {
+        let port = self.port.to_string();
+        let command = match self.kind {
+            Kind::S3 | Kind::Gcs => {
+                let mut moto = moto();
+                moto.args(["-H", "127.0.0.1", "-p", &port]);
+                moto
+            }
+            Kind::Azure => {
+                let mut azurite = azurite();
+                azurite.args([
+                    "--blobHost",
+                    "127.0.0.1",
+                    "--blobPort",
+                    &port,
+                    "--skipApiVersionCheck",
+                    "--silent",
+                ]);
+                azurite.args(["--inMemoryPersistence", "--disableTelemetry"]);
+                azurite
+            }
+        };
+        self.process = Some(Process::start(command));
+        let listens = (0..600).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+        assert!(listens, "the emulator does not start");
+        run(self.make_bucket(), LIMIT).succeeded();
+    }
+
+    fn make_bucket(&self) -> Command {
+        let endpoint = self.endpoint();
+        match self.kind {
+            Kind::S3 | Kind::Gcs => {
+                let mut curl = program("curl");
+                curl.args(["--silent", "--fail", "--noproxy", "*", "--request", "PUT"]);
+                curl.arg(format!("{endpoint}/{BUCKET}"));
+                curl
+            }
+            Kind::Azure => {
+                let mut script = python();
+                script.args(["-c", MAKE_CONTAINER, &endpoint, ACCOUNT, ACCOUNT_KEY, BUCKET]);
+                script
+            }
+        }
+    }
+
+    fn endpoint(&self) -> String {
+        let path = if matches!(self.kind, Kind::Azure) { format!("/{ACCOUNT}") } else { String::new() };
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The environment of a server that shall use it.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let scheme = match self.kind {
+            Kind::S3 => "s3",
+            Kind::Gcs => "gs",
+            Kind::Azure => "az",
+        };
+        let mut environment = vec![
+            ("FLUMEN_STORAGE_URL", format!("{scheme}://{BUCKET}/flumen")),
+            ("FLUMEN_STORAGE_ENDPOINT", self.endpoint()),
+        ];
+        match self.kind {
+            Kind::S3 => {
+                environment.push(("AWS_ACCESS_KEY_ID", "test".to_owned()));
+                environment.push(("AWS_SECRET_ACCESS_KEY", "test".to_owned()));
+            }
+            // What moto takes for a signature of S3.
+            Kind::Gcs => {
+                let token = "Credential=x/20260101/us-east-1/s3/aws4_request";
+                environment.push(("GOOGLE_BEARER_TOKEN", token.to_owned()));
+            }
+            Kind::Azure => {
+                environment.push(("FLUMEN_STORAGE_ACCESS_KEY", ACCOUNT.to_owned()));
+                environment.push(("FLUMEN_STORAGE_SECRET_KEY", ACCOUNT_KEY.to_owned()));
+            }
+        }
+        environment
+    }
+}
