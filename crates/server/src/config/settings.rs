@@ -182,6 +182,9 @@ pub struct Hls {
     #[serde(with = "AsText::<Duration>")]
     #[schemars(extend("x-live" = true))]
     pub close_after: Duration,
+    /// Whether every stream is packaged from its beginning and its segments and playlists are kept in `storage.url`, below `hls/`. What is encrypted for viewers is not encrypted there.
+    #[schemars(extend("x-live" = true))]
+    pub archive: bool,
 }
 
 /// Settings of admission. What changes here holds for whoever comes next; who is there stays.
@@ -432,6 +435,7 @@ impl Default for Hls {
             encryption: false,
             wait: Duration::from_secs(10),
             close_after: Duration::from_secs(60),
+            archive: false,
         }
     }
 }

@@ -10,8 +10,9 @@ use flumen_hub::{
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::warn;
 
-use super::READER;
-use super::output::Output;
+use super::archive::Archive;
+use super::output::{Output, Playlist};
+use super::{READER, is_always_on};
 use crate::app::App;
 use crate::encodings::Encodings;
 
@@ -33,6 +34,8 @@ pub(super) struct Feed {
     counted: Cursor,
     /// The publication that was read last.
     last: Option<StreamId>,
+    /// Where the publication is archived, while the settings say so.
+    archive: Option<Archive>,
 }
 
 /// Why a publication is read no further.
@@ -48,7 +51,7 @@ enum End {
 
 impl Feed {
     pub(super) fn new(app: Arc<App>, output: Arc<Output>) -> Self {
-        Self { app, output, counted: Cursor::default(), last: None }
+        Self { app, output, counted: Cursor::default(), last: None, archive: None }
     }
 
     /// Packages until nobody needs it, or nobody has published for as long as playlists of the last publication stay.
@@ -65,6 +68,7 @@ impl Feed {
                 End::Unwanted => return,
             }
             self.change(Packager::finish);
+            self.archive = None;
             self.output.set_on_air(false);
             until = Instant::now() + self.retention();
         }
@@ -133,7 +137,7 @@ impl Feed {
 
     fn is_wanted(&self) -> bool {
         let settings = self.app.settings();
-        settings.hls.enabled && (settings.hls.always || self.output.silence() <= settings.hls.close_after)
+        is_always_on(&settings) || settings.hls.enabled && self.output.silence() <= settings.hls.close_after
     }
 
     fn take(&mut self, events: impl Iterator<Item = Event<Encodings>>) {
@@ -167,6 +171,12 @@ impl Feed {
                 finished.extend(next);
             }
         });
+        if !self.app.settings().hls.archive {
+            self.archive = None;
+        } else if !finished.is_empty() {
+            let archive = self.archive.get_or_insert_with(|| Archive::begin(&self.app, self.output.key()));
+            archive.take(&finished, || self.output.text(Playlist::Multivariant, ""));
+        }
         for segment in finished.iter().filter(|segment| !segment.is_gap()) {
             self.app.metrics.hls.segment(segment);
         }

@@ -12,6 +12,7 @@
 //! for the output's state to change and holds nothing else.
 
 mod answer;
+mod archive;
 mod from_hub;
 mod output;
 pub(crate) mod routes;
@@ -205,7 +206,7 @@ pub(crate) async fn run(app: Arc<App>) {
 }
 
 fn is_always_on(settings: &Settings) -> bool {
-    settings.hls.enabled && settings.hls.always
+    settings.hls.enabled && (settings.hls.always || settings.hls.archive)
 }
 
 fn open_unasked(app: &Arc<App>, key: &StreamKey) {

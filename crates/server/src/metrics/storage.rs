@@ -18,6 +18,7 @@ pub(crate) struct StorageMetrics {
     uploads: Counters<1>,
     uploaded_bytes: Counter,
     deleted: Counters<1>,
+    archived: Counters<1>,
 }
 
 impl Default for StorageMetrics {
@@ -28,6 +29,7 @@ impl Default for StorageMetrics {
             uploads: Counters::default(),
             uploaded_bytes: Counter::default(),
             deleted: Counters::default(),
+            archived: Counters::default(),
         }
     }
 }
@@ -45,6 +47,11 @@ impl StorageMetrics {
         registry.register("uploads", "Uploads of recordings that ended, by how", self.uploads.clone());
         registry.register("uploaded_bytes", "Bytes of recordings uploaded", self.uploaded_bytes.clone());
         registry.register("recordings_deleted", "Recordings deleted, by why", self.deleted.clone());
+        registry.register(
+            "archive_files",
+            "Files of HLS archives, by what became of them",
+            self.archived.clone(),
+        );
     }
 
     /// Storage was asked, and answered or failed with an error of this kind.
@@ -68,5 +75,10 @@ impl StorageMetrics {
     /// A recording was deleted.
     pub(crate) fn deleted(&self, reason: &'static str) {
         self.deleted.get_or_create(&[("reason", reason.into())]).inc();
+    }
+
+    /// A file of an archive was `stored`, `failed`, or `dropped` because too many wait.
+    pub(crate) fn archived(&self, outcome: &'static str) {
+        self.archived.get_or_create(&[("outcome", outcome.into())]).inc();
     }
 }

@@ -173,6 +173,12 @@ impl Keeper {
             self.remove_copies(&files).await;
         }
         retention::apply(&self.storage, &files).await;
+        let is_fresh = |file: &LocalFile| {
+            !is_settled(file, SystemTime::now()) && self.storage.recordings.active(&file.name).is_none()
+        };
+        if files.iter().any(is_fresh) {
+            self.look = self.look.min(Instant::now() + SETTLED);
+        }
         self.line_up(files, record.upload);
     }
 
@@ -286,9 +292,7 @@ impl Keeper {
             let pause = self.pauses.get(&file.name).map_or(now, |pause| pause.until);
             if pause > now {
                 self.look = self.look.min(pause);
-            } else if !is_settled(&file, SystemTime::now()) {
-                self.look = self.look.min(now + SETTLED);
-            } else if !self.storage.is_sending(&file.name) {
+            } else if is_settled(&file, SystemTime::now()) && !self.storage.is_sending(&file.name) {
                 self.queue.push_back(file.name);
             }
         }

@@ -10,6 +10,7 @@
 //! and while storage is away the queue grows on the disk and nowhere else. Nothing here is waited for by whoever records or
 //! plays.
 
+mod archive;
 mod backend;
 mod client;
 mod keeper;
@@ -35,6 +36,7 @@ use reqwest::Url;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
+pub(crate) use self::archive::{Archiver, Piece, Segment};
 use self::client::Client;
 pub(crate) use self::ledger::Stored;
 use self::ledger::{Entry, Ledger};

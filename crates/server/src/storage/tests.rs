@@ -455,3 +455,77 @@ async fn a_link_leads_to_the_public_address() {
     let Ok(Link::Elsewhere(url)) = run.storage.link(NAME, Method::GET).await else { panic!("a link") };
     assert_eq!(url.as_str(), format!("https://cdn.example/media/recordings/{NAME}"));
 }
+
+/// A segment of an archive that has only one rendition.
+fn segment(n: u8) -> Piece {
+    Piece::Segment(Segment {
+        playlist: "v.m3u8".to_owned(),
+        tags: if n == 0 { "#EXT-X-MAP:URI=\"init.mp4\"\n".to_owned() } else { String::new() },
+        duration: Duration::from_millis(1_900),
+        name: format!("{n}.m4s"),
+        chunks: vec![Bytes::from(vec![n; 10]), Bytes::from(vec![n; 5])],
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_has_what_its_playlists_name() {
+    let site = Site::new();
+    let run = site.run();
+    let archiver = Archiver::begin(&run.storage, &run.shutdown, "live/a", "20260101T000000Z");
+    let text = async |name: &str| {
+        let path = Path::from_iter(["prefix", "hls", "live", "a", "20260101T000000Z", name]);
+        let object = site.store.memory.get(&path).await.ok()?;
+        Some(String::from_utf8(object.bytes().await.expect("in memory").to_vec()).expect("text"))
+    };
+    archiver.take(Piece::Init { name: "init.mp4".to_owned(), bytes: Bytes::from_static(b"init") });
+    archiver.take(Piece::Multivariant("#EXTM3U".to_owned()));
+    archiver.take(segment(0));
+    run.until(async || text("0.m4s").await.is_some()).await;
+    assert_eq!(text("v.m3u8").await, None, "not so soon");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    archiver.take(segment(1));
+    run.until(async || text("v.m3u8").await.is_some()).await;
+    let growing = text("v.m3u8").await.expect("there");
+    assert!(growing.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n") && growing.ends_with("\n1.m4s\n"), "{growing}");
+
+    // One that storage does not take is a gap.
+    site.store.is_away.store(true, Ordering::Relaxed);
+    archiver.take(segment(2));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    site.store.is_away.store(false, Ordering::Relaxed);
+    archiver.take(segment(3));
+    drop(archiver);
+    run.until(async || text("v.m3u8").await.is_some_and(|text| text.contains("ENDLIST"))).await;
+    let finished = "#EXTM3U\n#EXT-X-VERSION:8\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+        #EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:1.90000,\n0.m4s\n#EXTINF:1.90000,\n1.m4s\n\
+        #EXT-X-GAP\n#EXTINF:1.90000,\n2.m4s\n#EXTINF:1.90000,\n3.m4s\n#EXT-X-ENDLIST\n";
+    assert_eq!(text("v.m3u8").await.as_deref(), Some(finished));
+    assert_eq!(text("index.m3u8").await.as_deref(), Some("#EXTM3U"));
+    assert_eq!(text("2.m4s").await, None);
+    assert_eq!(text("3.m4s").await.map(|text| text.len()), Some(15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_keeps_no_more_than_its_share_of_memory() {
+    let site = Site::new();
+    let run = site.run();
+    site.store.is_away.store(true, Ordering::Relaxed);
+    let archiver = Archiver::begin(&run.storage, &run.shutdown, "live/a", "20260101T000000Z");
+    let large = Bytes::from(vec![0; LARGE]);
+    for n in 0..10 {
+        archiver.take(Piece::Segment(Segment {
+            playlist: "v.m3u8".to_owned(),
+            tags: String::new(),
+            duration: Duration::from_secs(2),
+            name: format!("{n}.m4s"),
+            chunks: vec![large.clone()],
+        }));
+    }
+    site.store.is_away.store(false, Ordering::Relaxed);
+    drop(archiver);
+    let playlist = Path::from("prefix/hls/live/a/20260101T000000Z/v.m3u8");
+    run.until(async || site.store.memory.head(&playlist).await.is_ok()).await;
+    let text = site.store.memory.get(&playlist).await.expect("there").bytes().await.expect("in memory");
+    let text = String::from_utf8(text.to_vec()).expect("text");
+    assert_eq!(text.matches("#EXT-X-GAP").count(), 7, "{text}");
+}

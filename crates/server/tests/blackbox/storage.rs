@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::program::Program;
@@ -157,5 +158,31 @@ fn bad_addresses_are_refused() {
     ] {
         let lines = Program::new(&format!("serve {flags}")).run().failure(2);
         assert!(lines.len() == 1 && lines[0].contains(part), "{flags}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_stays_as_hls() {
+    let flags = "--demo --hls-archive --hls-segment-duration 500ms --storage-url file:kept";
+    let mut server = Server::start(flags).await;
+    let show = server.folder().join("kept/hls/live/demo");
+    let files = || server.files().into_iter().filter(|path| path.starts_with(&show));
+    while files().filter(|path| path.extension().is_some_and(|kind| kind == "m4s")).count() < 4 {
+        a_moment().await;
+    }
+    server.signal(Signal::TERM);
+    server.exit().await;
+    let show = fs::read_dir(&show).expect("a folder").next().expect("a show").expect("a folder").path();
+    let index = fs::read_to_string(show.join("index.m3u8")).expect("a multivariant playlist");
+    let playlists: Vec<_> = index.split(['"', '\n']).filter(|name| name.ends_with(".m3u8")).collect();
+    assert_eq!(playlists.len(), 2, "pictures and sound: {index}");
+    for playlist in playlists {
+        let text = fs::read_to_string(show.join(playlist)).expect("a media playlist");
+        assert!(text.contains("#EXT-X-PLAYLIST-TYPE:VOD\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+        assert!(text.matches("#EXTINF").count() >= 2 && !text.contains("EXT-X-GAP"), "{text}");
+        let init = text.split('"').nth(1).expect("an init segment");
+        for name in text.lines().filter(|line| !line.starts_with('#')).chain([init]) {
+            assert!(fs::metadata(show.join(name)).expect("it is there").len() > 0, "{name}");
+        }
     }
 }
