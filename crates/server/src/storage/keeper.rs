@@ -17,7 +17,7 @@ use super::upload::{Failure, Upload};
 use super::{RECORDINGS, Storage, object, retention, tell};
 use crate::config::AfterUpload;
 use crate::events::Happening;
-use crate::record::is_recording;
+use crate::record::{is_recording, length};
 use crate::shutdown::Shutdown;
 
 /// Uploads at one time.
@@ -397,7 +397,9 @@ async fn upload(storage: &Storage, name: &str) -> Result<(), Failure> {
         on_sent: &on_sent,
     };
     upload.run().await?;
-    let stored = Stored { bytes, ended: source.facts.seconds(), duration: None };
+    // This thread is one that may block. A length that nobody can tell is left open.
+    let duration = length(source.path()).unwrap_or_default();
+    let stored = Stored { bytes, ended: source.facts.seconds(), duration };
     if !storage.ledger.note(name, Entry::Stored(stored)).await? {
         return Err(Failure::Deleted);
     }

@@ -68,6 +68,11 @@ impl Source {
         .await
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// `length` bytes from `offset` on.
     ///
     /// # Errors

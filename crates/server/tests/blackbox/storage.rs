@@ -49,6 +49,7 @@ async fn a_recording_moves_to_storage_and_is_still_there_for_who_asks() {
     assert_eq!(fs::read(kept(&server, &id)).expect("kept"), content);
     assert_eq!(about["bytes"], content.len());
     assert_eq!((&about["state"], &about["streamKey"]), (&json!("completed"), &json!("live/show")));
+    assert!(about["duration"].as_f64().is_some_and(|duration| duration > 0.1), "{about}");
     assert_eq!(web.get("/api/v1/recordings").await.ok()["recordings"], json!([web.get(&path).await.ok()]));
 
     let file = web.request(Method::GET, &format!("{path}/file")).send().await.expect("an answer");
