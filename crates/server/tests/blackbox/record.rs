@@ -349,8 +349,7 @@ async fn a_full_disk_stops_the_recording_alone_and_it_goes_on_when_there_is_spac
         let limit = Rlimit { current: bytes, maximum: None };
         prlimit(Some(server.pid()), Resource::Fsize, limit).expect("it is ours");
     };
-    // Soon: the feed has some 6 kB a second.
-    allow(Some(15_000));
+    allow(Some(50_000));
     let feed = Feed::start(&server.url("live/feed")).await;
     let viewer = Viewer::start(&server.url("live/feed")).await;
     server.logged(FAILED).await;
@@ -361,7 +360,7 @@ async fn a_full_disk_stops_the_recording_alone_and_it_goes_on_when_there_is_spac
 
     allow(None);
     wait_for(folder.path(), |files| {
-        files.iter().find(|file| fs::metadata(file).is_ok_and(|file| file.len() > 20_000)).map(drop)
+        files.iter().find(|file| fs::metadata(file).is_ok_and(|file| file.len() > 60_000)).map(drop)
     })
     .await;
     viewer.stays_content().await;
