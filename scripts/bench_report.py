@@ -188,7 +188,7 @@ def self_test():
     report = {
         "players": 100, "waiting": 0, "bytes": 2_000_000_000, "faults": [],
         "serverCpuSeconds": 3.0, "serverRss": 3 << 20, "serverRssBeforePlayers": 2 << 20,
-        "latencyMs": {"p50": 1.0, "p99": 4.0}, "firstFrameMs": {"p50": 2.0},
+        "latencyMs": {"p50": 1.0, "p99": 4.0}, "firstFrameMs": {"p50": 2.0, "p99": 3.0},
     }
     run = figures(report)
     assert (run["cpu"], run["kib"], run["p99"]) == (1.5, 10.24, 4.0), run
@@ -205,7 +205,7 @@ def self_test():
     assert ratio(results, "players", 100, "flumen", "nginx-rtmp") == 0.5
     assert ratios(results) == "100 players: flumen needs 1.50 × floor, 0.50 × nginx-rtmp\n", ratios(results)
     text = tables(results, 3)
-    assert "| 100 | flumen | 1.50 | 1.50 | 0.50 | 1.0 | 4.0 | 2.0 | 10.2 | 0 |" in text, text
+    assert "| 100 | flumen | 1.50 | 1.50 | 0.50 | 1.0 | 4.0 | 2.0 | 3.0 | 10.2 | 0 |" in text, text
     assert "| 200 | flumen | 1.50 | – | – |" in text, text
     assert "| 512 | nginx-rtmp | 1.0 | 2.0 | 0 |" in text, text
     assert machine(results)[0]["server"] == "flumen"
