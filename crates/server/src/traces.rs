@@ -1,7 +1,7 @@
 //! Traces for OpenTelemetry: what took how long, over the borders of this program.
 //!
 //! Traced are requests over HTTP, decisions about who may do what, publications and playbacks, recordings and relays; frames
-//! never. A span of theirs is an ordinary one whose target is [`TARGET`]; a layer beside the log picks those out and sends
+//! never. A span of theirs is an ordinary one whose target is `TARGET`; a layer beside the log picks those out and sends
 //! them to a collector (OTLP over HTTP), in batches and on a thread of its own: a collector that is slow or gone costs spans
 //! and nothing else. Without `otel.endpoint` there is no such layer.
 
