@@ -42,6 +42,8 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod mp4;
+#[cfg(test)]
+mod testdata;
 mod time;
 pub mod ts;
 

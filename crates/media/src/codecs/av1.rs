@@ -296,11 +296,7 @@ const HAS_SIZE: u8 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn load(file: &str) -> Bytes {
-        let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read(path).expect("a readable file").into()
-    }
+    use crate::testdata::load;
 
     #[test]
     fn a_record_is_made_as_svt_makes_it() {

@@ -176,11 +176,7 @@ const MAX_PPS: usize = 255;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn load(file: &str) -> Bytes {
-        let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read(path).expect("a readable file").into()
-    }
+    use crate::testdata::load;
 
     #[test]
     fn an_avcc_is_written_as_ffmpeg_wrote_it() {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testdata::load;
 use crate::{FourCc, fuzz};
 
 /// Name of the file, what is known of it: codec string, profile, level, resolution, frame rate, bit depth, chroma,
@@ -95,11 +96,11 @@ fn what_is_cut_short_never_contradicts_the_whole() {
 
 #[test]
 fn a_damaged_parameter_set_keeps_what_the_record_says() {
-    let mut record = load("h264-high-1080p-b.config");
+    let mut record = load("h264-high-1080p-b.config").to_vec();
     record[12..].fill(0);
     let info = describe(Codec::Video(VideoCodec::H264), &record).expect("the record is intact");
     assert_eq!(facts(&info), "avc1.640028|High|4|-|-|-|-|-");
-    let mut record = load("hevc-main10-1080p.config");
+    let mut record = load("hevc-main10-1080p.config").to_vec();
     record[23..].fill(0xFF);
     let info = describe(Codec::Video(VideoCodec::Hevc), &record).expect("the record is intact");
     assert_eq!(facts(&info), "hvc1.2.4.L123.90|Main 10|4.1|-|-|10|4:2:0|-");
@@ -107,7 +108,7 @@ fn a_damaged_parameter_set_keeps_what_the_record_says() {
 
 #[test]
 fn an_understated_level_costs_nothing() {
-    let mut record = load("h264-high-1080p-b.config");
+    let mut record = load("h264-high-1080p-b.config").to_vec();
     // Level 1 in the record and in its SPS.
     (record[3], record[11]) = (10, 10);
     let info = describe(Codec::Video(VideoCodec::H264), &record).expect("the record is intact");
@@ -128,7 +129,7 @@ fn no_configuration_leaves_the_codec() {
 #[test]
 fn streaminfo_is_found_behind_its_headers() {
     let bare = load("flac-48k-stereo.config");
-    let block = [&[0x80, 0, 0, 34], bare.as_slice()].concat();
+    let block = [&[0x80, 0, 0, 34][..], &bare[..]].concat();
     let stream = [b"fLaC", block.as_slice()].concat();
     let codec = Codec::Audio(AudioCodec::Flac);
     for header in [block, stream] {
@@ -139,7 +140,7 @@ fn streaminfo_is_found_behind_its_headers() {
 proptest! {
     #[test]
     fn mutations_hold(file in file(|_| true), hits in hits()) {
-        let data = mutate(load(file), hits);
+        let data = mutate(load(file).to_vec(), hits);
         for target in [
             fuzz::h264_config,
             fuzz::hevc_config,
@@ -162,7 +163,7 @@ proptest! {
         hits in hits(),
     ) {
         use h264_reader::nal::{Nal, RefNal, sps::SeqParameterSet};
-        let sets = ParameterSets::of_config(VideoCodec::H264, &load(file).into());
+        let sets = ParameterSets::of_config(VideoCodec::H264, &load(file));
         let sps = mutate(sets.sps[0].to_vec(), hits);
         let ours = h264::describe_sps(&sps);
         let Ok(theirs) = SeqParameterSet::from_bits(RefNal::new(&sps, &[], true).rbsp_bits()) else {
@@ -194,11 +195,6 @@ fn mutate(mut data: Vec<u8>, hits: Vec<(prop::sample::Index, u8)>) -> Vec<u8> {
         data[at] = value;
     }
     data
-}
-
-fn load(file: &str) -> Vec<u8> {
-    let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Describes a file by what its name says it is.

@@ -186,11 +186,7 @@ fn profile_name(codec: VideoCodec, profile: u8) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn load(file: &str) -> Bytes {
-        let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read(path).expect("a readable file").into()
-    }
+    use crate::testdata::load;
 
     #[test]
     fn a_record_is_made_as_ffmpeg_makes_it() {

@@ -5,16 +5,12 @@ use proptest::prelude::*;
 use super::demux::{Demuxer, Segment, Unit};
 use super::*;
 use crate::mp4::write::{Sample, TrackFormat};
+use crate::testdata::load;
 use crate::{AudioCodec, Codec, FrameKind, VideoCodec, adts};
 
 const H264: Codec = Codec::Video(VideoCodec::H264);
 const HEVC: Codec = Codec::Video(VideoCodec::Hevc);
 const AAC: Codec = Codec::Audio(AudioCodec::Aac);
-
-fn load(file: &str) -> Bytes {
-    let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).expect("a readable file").into()
-}
 
 fn stream_of(codec: Codec, config: &Bytes, frame: Option<&Bytes>) -> Result<ElementaryStream, Unwritable> {
     let format = TrackFormat::new(codec, config, frame).expect("MP4 has a place for it");

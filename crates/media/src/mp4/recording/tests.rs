@@ -5,15 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mp4::{BoxHeader, Error, Movie};
+use crate::testdata::load;
 use crate::{AudioCodec, Codec, VideoCodec};
 
 const VIDEO: Codec = Codec::Video(VideoCodec::Av1);
 const AUDIO: Codec = Codec::Audio(AudioCodec::Aac);
 
 fn format(codec: Codec, file: &str) -> TrackFormat {
-    let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-    let config = std::fs::read(path).expect("a readable file").into();
-    TrackFormat::new(codec, &config, None).expect("writable")
+    TrackFormat::new(codec, &load(file), None).expect("writable")
 }
 
 fn tracks() -> Vec<(TrackId, TrackFormat)> {

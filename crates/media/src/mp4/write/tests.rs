@@ -5,12 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mp4::{BoxHeader, Movie};
+use crate::testdata::load;
 use crate::{AudioCodec, Codec, Colour, Frame, ParameterSets, TimeDelta, Timestamp, TrackId, VideoCodec};
-
-fn load(file: &str) -> Bytes {
-    let path = format!("{}/testdata/codecs/{file}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).expect("a readable file").into()
-}
 
 /// Codec, files of its configuration and first frame (empty: none), the sample description another library sees.
 const FORMATS: &[(Codec, &str, &str, &str)] = &[
