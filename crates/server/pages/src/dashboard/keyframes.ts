@@ -11,6 +11,7 @@ let queue: Promise<unknown> = Promise.resolve();
 /** Draws the newest key frame of a stream. False where there is none, or the browser has no decoder for it. */
 export async function draw(key: string, canvas: HTMLCanvasElement, signal: AbortSignal): Promise<boolean> {
   const response = await request(`/keyframes/${segment(key)}`, { signal });
+  if (response.status === 204) return false;
   const frame = await response.blob();
   const drawn = queue.then(() => !signal.aborted && decode(frame, canvas));
   queue = drawn;

@@ -101,7 +101,7 @@ function Details({ stream }: { stream: Stream }) {
     <>
       <div class="overview">
         <div class="card picture-card">
-          <Thumbnail streamKey={key} active={stream.active} />
+          <Thumbnail streamKey={key} isLive={stream.state === 'live'} />
           <p class="muted">{summary(stream) || 'Viewers wait for a publisher.'}</p>
         </div>
         <Figures stream={stream} />

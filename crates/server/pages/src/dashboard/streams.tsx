@@ -60,7 +60,7 @@ function StreamCard({ stream }: { stream: Stream }) {
   return (
     <li class="card stream-card">
       <div class="picture">
-        <Thumbnail streamKey={key} active={stream.active} />
+        <Thumbnail streamKey={key} isLive={stream.state === 'live'} />
         <span class="badges">
           <State stream={stream} />
           {stream.recording && <span class="state recording">Rec</span>}

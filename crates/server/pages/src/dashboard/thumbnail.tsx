@@ -7,14 +7,14 @@ import { sleep } from './poll';
 /** How often a picture is made anew, in milliseconds: about as often as streams have key frames. */
 const interval = 4000;
 
-/** A picture of a stream, as long as it is on the screen. */
-export function Thumbnail({ streamKey, active }: { streamKey: string; active: boolean }) {
+/** A picture of a stream, made anew while the stream is live and the picture on the screen. */
+export function Thumbnail({ streamKey, isLive }: { streamKey: string; isLive: boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const isDrawn = useSignal(false);
 
   useEffect(() => {
     const element = canvas.current;
-    if (!element || !active) return;
+    if (!element || !isLive) return;
     let stop = new AbortController();
     const observer = new IntersectionObserver(([entry]) => {
       stop.abort();
@@ -32,7 +32,7 @@ export function Thumbnail({ streamKey, active }: { streamKey: string; active: bo
       observer.disconnect();
       stop.abort();
     };
-  }, [streamKey, active]);
+  }, [streamKey, isLive]);
 
   return (
     <div class={isDrawn.value ? 'thumbnail drawn' : 'thumbnail'}>

@@ -28,25 +28,28 @@ pub(super) fn routes() -> Routes {
 }
 
 /// The newest key frame of a stream, as an MP4 file of one frame: a picture of the stream for whoever can decode it. With
-/// `If-None-Match` it is sent only if there is a newer one.
+/// `If-None-Match` it is sent only if there is a newer one. That a stream has no picture, now or ever, is no error: who
+/// lists streams asks for the picture of each.
 #[utoipa::path(get, path = "/keyframes/{key}", tag = "streams", params(
     ("key" = String, Path, description = "`app/name`, or a name of the app `live`")
 ), responses(
     (status = OK, content_type = "video/mp4", description = "A fragmented MP4 file with one frame"),
+    (status = NO_CONTENT, description = "Nobody publishes it now, it has no key frame yet, or no video that MP4 can carry."),
     (status = NOT_MODIFIED, description = "It is still the same."),
-    (status = NOT_FOUND, body = Problem, description = "There is no stream, or no video in it that MP4 can carry."),
+    (status = NOT_FOUND, body = Problem, description = "There is no such stream."),
 ))]
 async fn newest(State(app): State<Arc<App>>, Key(key): Key, headers: HeaderMap) -> Result<Response, Problem> {
-    let on_air = app.hub.get(&key).and_then(|info| info.on_air).ok_or_else(|| not_found(&key))?;
-    let picture =
-        find(&app, &key).ok_or_else(|| Problem::not_found(format!("{key} has no key frame yet")))?;
+    let stream = app.hub.get(&key).ok_or_else(|| not_found(&key))?;
+    let none = || StatusCode::NO_CONTENT.into_response();
+    let Some((on_air, picture)) = stream.on_air.zip(find(&app, &key)) else { return Ok(none()) };
     let tag = format!("\"{}-{}\"", on_air.id.get(), picture.position);
     let cache = [(header::CACHE_CONTROL, "no-cache".to_owned()), (header::ETAG, tag.clone())];
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, cache).into_response());
     }
-    let file = picture.file().map_err(|why| Problem::not_found(why.to_string()))?;
-    Ok((cache, [(header::CONTENT_TYPE, "video/mp4")], file).into_response())
+    let file =
+        picture.file().map(|file| (cache, [(header::CONTENT_TYPE, "video/mp4")], file).into_response());
+    Ok(file.unwrap_or_else(|_| none()))
 }
 
 /// A key frame, and what a decoder needs before it.
