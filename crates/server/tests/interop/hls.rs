@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::harness::{
     LIMIT, Process, Server, Track, assert_same_media, clip, describe, describe_filtered, enhanced_ffmpeg,
-    legacy_ffmpeg, parse_any, publisher, run, tracks_of,
+    legacy_ffmpeg, parse_any, publisher, tracks_in_mp4,
 };
 
 /// Segments of one second, so that a clip of five has several.
@@ -19,11 +19,7 @@ const FROM_THE_BEGINNING: [&str; 2] = ["-live_start_index", "0"];
 fn assert_transparent(ffmpeg: fn() -> Command, name: &str) {
     let mut server = Server::start_with(&[], &[SHORT_SEGMENTS]);
     let received = play(&mut server, ffmpeg, name, "index.m3u8");
-    assert_same_media(&published(ffmpeg, name), &received);
-}
-
-fn published(ffmpeg: fn() -> Command, name: &str) -> Vec<Track> {
-    tracks_of(ffmpeg(), &clip(name))
+    assert_same_media(&tracks_in_mp4(ffmpeg(), name), &received);
 }
 
 /// What a player gets of a stream that is published meanwhile.
@@ -68,15 +64,9 @@ fn hevc_and_opus_arrive_as_published() {
     assert_transparent(enhanced_ffmpeg, "hevc-opus");
 }
 
-/// MP4 has no temporal delimiters.
 #[test]
 fn av1_and_opus_arrive_as_published() {
-    let mut server = Server::start_with(&[], &[SHORT_SEGMENTS]);
-    let received = play(&mut server, enhanced_ffmpeg, "av1-opus", "index.m3u8");
-    let mut ffmpeg = enhanced_ffmpeg();
-    describe_filtered(&mut ffmpeg, clip("av1-opus"), &[("v", "av1_metadata=td=remove")]);
-    let published = parse_any(run(ffmpeg, LIMIT).succeeded().text());
-    assert_same_media(&published, &received);
+    assert_transparent(enhanced_ffmpeg, "av1-opus");
 }
 
 #[test]
@@ -99,7 +89,7 @@ fn encrypted_segments_are_decrypted() {
     let settings = [SHORT_SEGMENTS, ("FLUMEN_HLS_ENCRYPTION", "true")];
     let mut server = Server::start_with(&[], &settings);
     let received = play(&mut server, legacy_ffmpeg, "h264", "index.m3u8");
-    assert_same_media(&published(legacy_ffmpeg, "h264"), &received);
+    assert_same_media(&tracks_in_mp4(legacy_ffmpeg(), "h264"), &received);
 }
 
 /// Old players get transport streams; in them pictures are framed otherwise.

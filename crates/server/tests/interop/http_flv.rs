@@ -3,22 +3,15 @@
 use std::process::Command;
 
 use crate::harness::{
-    LIMIT, Process, Server, assert_same_tail, clip, describe, enhanced_ffmpeg, legacy_ffmpeg, parse, program,
-    publisher, tracks_of,
+    LIMIT, Process, Server, assert_same_tail, clip, enhanced_ffmpeg, legacy_ffmpeg, over_http, parse,
+    program, publisher, tracks_of,
 };
 
 /// What comes over HTTP is the end of what was published, packet by packet.
 #[track_caller]
 fn assert_transparent(ffmpeg: fn() -> Command, name: &str) {
-    let mut server = Server::start();
-    let clip = clip(name);
-    let publisher = publisher(ffmpeg(), &clip, &[], &server.url(name));
-    server.wait_for_stream();
-    let mut player = ffmpeg();
-    describe(&mut player, server.http_url(&format!("/live/{name}.flv")));
-    let received = Process::start(player).finish(LIMIT).succeeded();
-    publisher.finish(LIMIT).succeeded();
-    assert_same_tail(&tracks_of(ffmpeg(), &clip), &parse(received.text()));
+    let received = over_http(ffmpeg, name, "flv");
+    assert_same_tail(&tracks_of(ffmpeg(), &clip(name)), &parse(&received));
 }
 
 #[test]

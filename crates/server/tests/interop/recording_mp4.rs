@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
-    LIMIT, RawClient, Server, Track, assert_same_media, clip, describe, describe_filtered, enhanced_ffmpeg,
-    ffprobe, legacy_ffmpeg, parse_any, publisher, run, tags_of,
+    LIMIT, RawClient, Server, Track, assert_same_media, clip, describe, enhanced_ffmpeg, ffprobe,
+    legacy_ffmpeg, parse_any, publisher, run, tags_of, tracks_in_mp4,
 };
 
 fn recording() -> Server {
@@ -21,14 +21,6 @@ fn tracks_of(mut ffmpeg: Command, file: &Path) -> Vec<Track> {
     parse_any(run(ffmpeg, LIMIT).silently().text())
 }
 
-/// The tracks that a clip has in MP4, where nobody wants temporal delimiters.
-fn published(name: &str) -> Vec<Track> {
-    let mut ffmpeg = enhanced_ffmpeg();
-    let filters: &[_] = if name.starts_with("av1") { &[("v", "av1_metadata=td=remove")] } else { &[] };
-    describe_filtered(&mut ffmpeg, clip(name), filters);
-    parse_any(run(ffmpeg, LIMIT).silently().text())
-}
-
 /// A recording of the clip is what was published, packet by packet, for both versions of FFmpeg, and as long.
 #[track_caller]
 fn assert_recorded(name: &str) {
@@ -36,7 +28,7 @@ fn assert_recorded(name: &str) {
     publisher(enhanced_ffmpeg(), &clip(name), &[], &server.url(name)).finish(LIMIT).succeeded();
     let file = server.recording_file();
     let (_, _folder) = server.stop();
-    let published = published(name);
+    let published = tracks_in_mp4(enhanced_ffmpeg(), name);
     for ffmpeg in [legacy_ffmpeg, enhanced_ffmpeg] {
         let recorded = tracks_of(ffmpeg(), &file);
         assert_same_media(&published, &recorded);

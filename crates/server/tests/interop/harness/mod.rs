@@ -15,7 +15,7 @@ pub(crate) use emulators::Emulator;
 pub(crate) use nginx::Nginx;
 pub(crate) use packets::{
     Track, assert_same, assert_same_media, assert_same_tail, describe, describe_filtered, key_frames_of,
-    parse, parse_any, tracks_of,
+    parse, parse_any, tracks_in_mp4, tracks_of,
 };
 pub(crate) use process::{Process, run};
 pub(crate) use programs::{
@@ -25,4 +25,4 @@ pub(crate) use proxy::Proxy;
 pub(crate) use raw::{RawClient, Tag, tags_of};
 pub(crate) use rules::{Rules, seconds};
 pub(crate) use server::{Server, flumen};
-pub(crate) use transfer::{LIMIT, player, publisher};
+pub(crate) use transfer::{LIMIT, over_http, player, publisher};

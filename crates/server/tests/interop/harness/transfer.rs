@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::packets::describe;
 use super::process::Process;
+use super::programs::clip;
+use super::server::Server;
 
 /// Longest that a five-second transfer may take on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
@@ -23,4 +25,19 @@ pub(crate) fn player(mut ffmpeg: Command, url: &str) -> Process {
     let mut process = Process::start(ffmpeg);
     process.wait_for(LIMIT, |line| line.contains("Sending play command").then_some(()));
     process
+}
+
+/// FFmpeg publishes a clip while it reads it back over HTTP, with this extension behind the stream's name. Returns its
+/// description of what it got.
+#[track_caller]
+pub(crate) fn over_http(ffmpeg: fn() -> Command, name: &str, extension: &str) -> String {
+    let mut server = Server::start();
+    let clip = clip(name);
+    let publisher = publisher(ffmpeg(), &clip, &[], &server.url(name));
+    server.wait_for_stream();
+    let mut player = ffmpeg();
+    describe(&mut player, server.http_url(&format!("/live/{name}.{extension}")));
+    let received = Process::start(player).finish(LIMIT).succeeded();
+    publisher.finish(LIMIT).succeeded();
+    received.text().to_owned()
 }
