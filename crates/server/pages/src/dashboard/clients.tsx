@@ -2,6 +2,7 @@ import { signal, useSignal } from '@preact/signals';
 import { remove, segment } from '../api/client';
 import type { Ban, Client } from '../api/types';
 import { bytes, span } from '../shared/format';
+import { Table } from '../shared/table';
 import { attempt } from '../shared/toast';
 import { KickDialog } from './kick';
 import { usePoll } from './poll';
@@ -57,51 +58,33 @@ function ClientTable({ clients, nobody }: { clients: Client[]; nobody: string })
   const kicked = useSignal<Client | null>(null);
   if (clients.length === 0) return <p class="card nothing">{nobody}</p>;
   return (
-    <div class="card table-box">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Client</th>
-            <th scope="col">Stream</th>
-            <th scope="col">Address</th>
-            <th scope="col" class="right">
-              Carried
-            </th>
-            <th scope="col" class="right">
-              Connected
-            </th>
-            <th scope="col">
-              <span class="visually-hidden">Actions</span>
-            </th>
+    <>
+      <Table columns={['Client', 'Stream', 'Address', 'Carried', 'Connected']} right={['Carried', 'Connected']}>
+        {clients.map((client) => (
+          <tr key={client.id}>
+            <td>
+              <span class={`role ${client.role}`}>{roles[client.role]}</span> {client.user ?? client.name}
+              <small class="muted"> {protocolName(client.protocol)}</small>
+            </td>
+            <td>{client.streamKey && <a href={streamHref(client.streamKey)}>{client.streamKey}</a>}</td>
+            <td class="mono">{client.remote}</td>
+            <td class="right number">{bytes(client.role === 'publisher' ? client.bytesIn : client.bytesOut)}</td>
+            <td class="right number">{span((Date.now() - Date.parse(client.connectedAt)) / 1000)}</td>
+            <td class="right">
+              <button
+                type="button"
+                class="button small danger"
+                aria-label={`Kick client ${client.id}`}
+                onClick={() => (kicked.value = client)}
+              >
+                Kick
+              </button>
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {clients.map((client) => (
-            <tr key={client.id}>
-              <td>
-                <span class={`role ${client.role}`}>{roles[client.role]}</span> {client.user ?? client.name}
-                <small class="muted"> {protocolName(client.protocol)}</small>
-              </td>
-              <td>{client.streamKey && <a href={streamHref(client.streamKey)}>{client.streamKey}</a>}</td>
-              <td class="mono">{client.remote}</td>
-              <td class="right number">{bytes(client.role === 'publisher' ? client.bytesIn : client.bytesOut)}</td>
-              <td class="right number">{span((Date.now() - Date.parse(client.connectedAt)) / 1000)}</td>
-              <td class="right">
-                <button
-                  type="button"
-                  class="button small danger"
-                  aria-label={`Kick client ${client.id}`}
-                  onClick={() => (kicked.value = client)}
-                >
-                  Kick
-                </button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </Table>
       {kicked.value && <KickDialog client={kicked.value} onClose={() => (kicked.value = null)} />}
-    </div>
+    </>
   );
 }
 

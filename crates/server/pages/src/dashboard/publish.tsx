@@ -1,11 +1,12 @@
 import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
 import { post } from '../api/client';
 import type { Token } from '../api/types';
 import { CopyField } from '../shared/copy';
+import { CardForm, Choice } from '../shared/form';
 import { dateTime } from '../shared/format';
 import { Icon } from '../shared/icons';
-import { sentence } from '../shared/toast';
 import { ffmpegCommand, obsSettings, playAddresses } from './addresses';
 import { serverInfo } from './store';
 
@@ -21,6 +22,13 @@ const expiries: [number, string][] = [
 ];
 
 const usualExpiry = 3600;
+
+const actions: [Action, ComponentChildren][] = [
+  ['publish', <><Icon name="publish" /> Publish</>],
+  ['play', <><Icon name="play" /> Watch</>],
+];
+
+const makeToken = <><Icon name="key" /> Make a token</>;
 
 interface Made {
   action: Action;
@@ -46,38 +54,20 @@ export function Publish({ streamKey }: { streamKey: string }) {
 }
 
 function Form({ streamKey, onMade }: { streamKey: string; onMade: (made: Made) => void }) {
-  const problem = useSignal('');
   const action = useSignal<Action>('publish');
   const hint = useId();
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
-    problem.value = '';
-    try {
-      const token = await post<Token>('/publish', {
-        streamKey: String(fields.get('streamKey')).trim(),
-        expiresIn: Number(fields.get('expiresIn')),
-        singleUse: fields.get('singleUse') !== null,
-        action: action.value,
-      });
-      onMade({ action: action.value, token });
-    } catch (error) {
-      problem.value = sentence(error);
-    }
+  const send = async (fields: FormData) => {
+    const token = await post<Token>('/publish', {
+      streamKey: String(fields.get('streamKey')).trim(),
+      expiresIn: Number(fields.get('expiresIn')),
+      singleUse: fields.get('singleUse') !== null,
+      action: action.value,
+    });
+    onMade({ action: action.value, token });
   };
   return (
-    <form class="card fields" onSubmit={(event) => void submit(event)}>
-      <fieldset class="choice">
-        <legend>I want to let somebody</legend>
-        {(['publish', 'play'] as const).map((name) => (
-          <label key={name}>
-            <input type="radio" name="action" checked={action.value === name} onChange={() => (action.value = name)} />
-            <span>
-              <Icon name={name === 'publish' ? 'publish' : 'play'} /> {name === 'publish' ? 'Publish' : 'Watch'}
-            </span>
-          </label>
-        ))}
-      </fieldset>
+    <CardForm send={send} button={makeToken}>
+      <Choice legend="I want to let somebody" options={actions} value={action} />
       <label>
         Stream
         <input
@@ -106,17 +96,7 @@ function Form({ streamKey, onMade }: { streamKey: string; onMade: (made: Made) =
       <label class="check">
         <input type="checkbox" name="singleUse" /> For one time only
       </label>
-      {problem.value && (
-        <p class="problem" role="alert">
-          {problem.value}.
-        </p>
-      )}
-      <p>
-        <button type="submit" class="button primary">
-          <Icon name="key" /> Make a token
-        </button>
-      </p>
-    </form>
+    </CardForm>
   );
 }
 

@@ -4,6 +4,7 @@ import type { Recording } from '../api/types';
 import { Dialog } from '../shared/dialog';
 import { bytes, clock, dateTime } from '../shared/format';
 import { Icon } from '../shared/icons';
+import { Table } from '../shared/table';
 import { attempt } from '../shared/toast';
 import { usePoll } from './poll';
 import { replayHref } from './route';
@@ -39,35 +40,16 @@ export function Recordings() {
         </section>
       )}
       {all && all.length > 0 && (
-        <div class="card table-box">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Recording</th>
-                <th scope="col">Begun</th>
-                <th scope="col" class="right">
-                  Length
-                </th>
-                <th scope="col" class="right">
-                  Size
-                </th>
-                <th scope="col">
-                  <span class="visually-hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.map((recording) => (
-                <Row
-                  key={recording.id}
-                  recording={recording}
-                  onPlay={() => (played.value = recording)}
-                  onDelete={() => (deleted.value = recording)}
-                />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table columns={['Recording', 'Begun', 'Length', 'Size']} right={['Length', 'Size']}>
+          {all.map((recording) => (
+            <Row
+              key={recording.id}
+              recording={recording}
+              onPlay={() => (played.value = recording)}
+              onDelete={() => (deleted.value = recording)}
+            />
+          ))}
+        </Table>
       )}
       {played.value && <PlayDialog recording={played.value} onClose={() => (played.value = null)} />}
       {deleted.value && <DeleteDialog recording={deleted.value} onClose={() => (deleted.value = null)} />}

@@ -1,9 +1,10 @@
 import { signal, useSignal } from '@preact/signals';
 import { post, remove } from '../api/client';
 import type { Relay } from '../api/types';
+import { CardForm, Choice } from '../shared/form';
 import { bytes, span } from '../shared/format';
 import { Icon } from '../shared/icons';
-import { attempt, sentence, tell } from '../shared/toast';
+import { attempt, tell } from '../shared/toast';
 import { usePoll } from './poll';
 import { streamHref } from './route';
 
@@ -28,7 +29,7 @@ export function Relays() {
               <h2>No relays</h2>
               <p>
                 A push sends a stream on to another server, such as YouTube or Twitch. A pull fetches one from another
-                server and publishes it here. Relays end with the server.
+                server and publishes it here. Relays stay until they are ended, also over a restart of the server.
               </p>
             </section>
           )}
@@ -78,44 +79,31 @@ function Row({ relay }: { relay: Relay }) {
   );
 }
 
+type Direction = Relay['direction'];
+
+const directions: [Direction, string][] = [
+  ['push', 'Push to'],
+  ['pull', 'Pull from'],
+];
+
+const add = <><Icon name="plus" /> Add</>;
+
 function AddForm() {
-  const problem = useSignal('');
-  const direction = useSignal<'push' | 'pull'>('push');
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const fields = new FormData(form);
-    problem.value = '';
-    try {
-      const relay = await post<Relay>('/relays', {
-        direction: direction.value,
-        streamKey: String(fields.get('streamKey')).trim(),
-        url: String(fields.get('url')).trim(),
-        onDemand: fields.get('onDemand') !== null,
-      });
-      relays.value = [...(relays.value ?? []), relay];
-      form.reset();
-      tell('The relay begins');
-    } catch (error) {
-      problem.value = sentence(error);
-    }
+  const direction = useSignal<Direction>('push');
+  const send = async (fields: FormData, form: HTMLFormElement) => {
+    const relay = await post<Relay>('/relays', {
+      direction: direction.value,
+      streamKey: String(fields.get('streamKey')).trim(),
+      url: String(fields.get('url')).trim(),
+      onDemand: fields.get('onDemand') !== null,
+    });
+    relays.value = [...(relays.value ?? []), relay];
+    form.reset();
+    tell('The relay begins');
   };
   return (
-    <form class="card fields" onSubmit={(event) => void submit(event)}>
-      <fieldset class="choice">
-        <legend>A new relay</legend>
-        {(['push', 'pull'] as const).map((name) => (
-          <label key={name}>
-            <input
-              type="radio"
-              name="direction"
-              checked={direction.value === name}
-              onChange={() => (direction.value = name)}
-            />
-            <span>{name === 'push' ? 'Push to' : 'Pull from'}</span>
-          </label>
-        ))}
-      </fieldset>
+    <CardForm send={send} button={add}>
+      <Choice legend="A new relay" options={directions} value={direction} />
       <label>
         Stream here
         <input name="streamKey" required placeholder="live/show" autocomplete="off" autocapitalize="off" spellcheck={false} />
@@ -137,16 +125,6 @@ function AddForm() {
           <input type="checkbox" name="onDemand" /> Only while somebody watches
         </label>
       )}
-      {problem.value && (
-        <p class="problem" role="alert">
-          {problem.value}.
-        </p>
-      )}
-      <p>
-        <button type="submit" class="button primary">
-          <Icon name="plus" /> Add
-        </button>
-      </p>
-    </form>
+    </CardForm>
   );
 }
