@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 /// Editors and deployment tools write in several steps: a change counts when it has been quiet for so long.
@@ -62,25 +62,34 @@ impl FileWatch {
     /// Waits until a file changed, and then was left alone for a moment, or until SIGHUP. Safe to cancel.
     pub async fn changed(&mut self) {
         loop {
-            tokio::select! {
-                Some(()) = self.events.recv() => self.settle().await,
-                _ = self.hangup.recv() => break,
-                () = sleep(POLL) => {}
-            }
+            let is_asked = tokio::select! {
+                Some(()) = self.events.recv() => false,
+                _ = self.hangup.recv() => true,
+                () = sleep(POLL) => false,
+            };
             if fingerprints(&self.files) != self.seen {
-                self.settle().await;
-                break;
+                // Also when asked to: a file that is just being written must not be read half.
+                self.seen = settled(&self.files).await;
+                return;
+            }
+            if is_asked {
+                return;
             }
         }
-        self.seen = fingerprints(&self.files);
     }
+}
 
-    /// Waits until no event came for [`DEBOUNCE`], at most until the next look.
-    async fn settle(&mut self) {
-        let latest = Instant::now() + POLL;
-        while Instant::now() < latest
-            && let Ok(Some(())) = timeout_at(Instant::now() + DEBOUNCE, self.events.recv()).await
-        {}
+/// Waits until `files` stayed as they are for [`DEBOUNCE`], or have been changing for [`POLL`].
+async fn settled(files: &[PathBuf]) -> Vec<Option<Fingerprint>> {
+    let latest = Instant::now() + POLL;
+    let mut seen = fingerprints(files);
+    loop {
+        sleep(DEBOUNCE).await;
+        let now = fingerprints(files);
+        if now == seen || Instant::now() >= latest {
+            return now;
+        }
+        seen = now;
     }
 }
 
@@ -145,6 +154,24 @@ mod tests {
         fs::write(&other, "333").expect("written");
         fs::rename(&other, &file).expect("renamed");
         changes(&mut watch).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_written_file_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("file");
+        fs::write(&file, "").expect("written");
+        let begun = Instant::now();
+        let write = async {
+            for half in ["1", "12"] {
+                sleep(DEBOUNCE * 3 / 4).await;
+                fs::write(&file, half).expect("written");
+            }
+        };
+        let files = [file.clone()];
+        let ((), seen) = tokio::join!(write, settled(&files));
+        assert_eq!(seen, fingerprints(&files));
+        assert!(begun.elapsed() >= DEBOUNCE * 3 / 2 + DEBOUNCE, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

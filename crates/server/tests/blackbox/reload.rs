@@ -11,11 +11,12 @@ use crate::server::Server;
 use crate::stream::{Feed, Viewer};
 use crate::wire::{Wire, refused};
 
-/// Writes the settings and waits until they hold.
-async fn change(server: &Server, times: usize, text: &str) {
-    fs::write(server.folder().join("flumen.toml"), text).expect("written");
+/// Replaces the settings, and waits until those of `keys` hold.
+async fn change(server: &Server, keys: &str, text: &str) {
+    let [new, file] = ["new.toml", "flumen.toml"].map(|name| server.folder().join(name));
+    fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).expect("written");
     server.signal(Signal::HUP);
-    server.logged_times(times, &[r#""msg":"settings changed""#]).await;
+    server.logged(&[r#""msg":"settings changed""#, keys]).await;
 }
 
 #[tokio::test]
@@ -24,11 +25,16 @@ async fn settings_change_while_streams_go_on() {
     let feed = Feed::start(&server.url("live/feed")).await;
     let viewer = Viewer::start(&server.url("live/feed")).await;
 
-    change(&server, 1, "[log]\nlevel = 'debug'\n").await;
+    change(&server, "log.level", "[log]\nlevel = 'debug'\n").await;
     let _wire = Wire::connect(server.address(), "live").await;
     server.logged(&[r#""level":"debug""#, r#""msg":"connect""#]).await;
 
-    change(&server, 2, "[log]\nlevel = 'debug'\n[limits]\nstreams = 1\nviewers-per-stream = 1\n").await;
+    change(
+        &server,
+        "limits.streams",
+        "[log]\nlevel = 'debug'\n[limits]\nstreams = 1\nviewers-per-stream = 1\n",
+    )
+    .await;
     let mut wire = Wire::connect(server.address(), "live").await;
     let refusal = wire.publish("other").await.expect_err("there is no room any more");
     assert!(refusal.description.contains("limit of 1 streams"), "{refusal:?}");
@@ -36,7 +42,7 @@ async fn settings_change_while_streams_go_on() {
     let refusal = wire.play("feed").await.expect_err("there is no room any more");
     assert!(refusal.description.contains("limit of 1 readers"), "{refusal:?}");
 
-    change(&server, 3, "[log]\nlevel = 'info'\n[rtmp.users]\nann = 'secret'\n").await;
+    change(&server, "rtmp.users", "[log]\nlevel = 'info'\n[rtmp.users]\nann = 'secret'\n").await;
     let stranger = Wire::connect_with(server.address(), "live", Object::new()).await;
     assert!(stranger.err().expect("one has to log in now").description.contains("authmod=adobe"));
 
@@ -51,7 +57,7 @@ async fn a_publishers_rules_change_too() {
     silent.publish("silent").await.expect("it may publish");
     let mut old = Wire::connect(server.address(), "live").await;
     let stream = old.publish("show?token=a").await.expect("it may publish");
-    change(&server, 1, "[publish]\ntakeover = true\ntimeout = '2s'\n").await;
+    change(&server, "publish.timeout", "[publish]\ntakeover = true\ntimeout = '2s'\n").await;
     // An error would mean that it was given up already.
     old.media(stream, MediaType::Audio, 0, crate::stream::audio(0)).await.expect("the server reads");
     let url = server.url("live/show?token=b");
