@@ -7,32 +7,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 
 /// Asks what it guards only after that has asked for it.
 pub(crate) struct Seldom {
     bell: Arc<Bell>,
     /// Rings the bell.
     waker: Waker,
-    /// The task that the bell wakes.
+    /// The task that the bell wakes, to be compared without the lock.
     task: Option<Waker>,
 }
 
 struct Bell {
     has_rung: AtomicBool,
-    task: AtomicWaker,
+    /// Stays when it wakes, because a task leaves it but once.
+    task: Mutex<Option<Waker>>,
 }
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         self.has_rung.store(true, Ordering::Release);
-        self.task.wake();
+        let task = self.task.lock().clone();
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 }
 
 impl Seldom {
     pub(crate) fn new() -> Self {
-        let bell = Arc::new(Bell { has_rung: AtomicBool::new(true), task: AtomicWaker::new() });
+        let bell = Arc::new(Bell { has_rung: AtomicBool::new(true), task: Mutex::default() });
         Self { waker: bell.clone().into(), bell, task: None }
     }
 
@@ -49,7 +53,7 @@ impl Seldom {
         guarded: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         if !self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            self.bell.task.register(cx.waker());
+            *self.bell.task.lock() = Some(cx.waker().clone());
             self.task = Some(cx.waker().clone());
         }
         if !self.bell.has_rung.load(Ordering::Acquire) {
@@ -69,6 +73,7 @@ impl Seldom {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
 
     use tokio::sync::Notify;
     use tokio::time::{Duration, timeout};
@@ -107,6 +112,30 @@ mod tests {
         tokio::task::yield_now().await;
         news.notify_one();
         timeout(Duration::from_secs(20), moved).await.expect("woken").expect("no panic");
+    }
+
+    /// Also the second time, although a task that does not move leaves its waker but once.
+    #[test]
+    fn every_ring_wakes_the_task() {
+        struct Task(AtomicUsize);
+        impl Wake for Task {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (task, mut seldom) = (Arc::new(Task(AtomicUsize::new(0))), Seldom::new());
+        let waker = Waker::from(task.clone());
+        let cx = &mut Context::from_waker(&waker);
+        for ring in 1..=3 {
+            let mut bell = None;
+            let answer = seldom.poll(cx, |cx| {
+                bell = Some(cx.waker().clone());
+                Poll::<()>::Pending
+            });
+            assert_eq!(answer, Poll::Pending);
+            bell.expect("it asks after every ring").wake();
+            assert_eq!(task.0.load(Ordering::Relaxed), ring);
+        }
     }
 
     #[test]
