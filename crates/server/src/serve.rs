@@ -14,7 +14,7 @@ use crate::config::{AuthMode, Settings};
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
-use crate::{demo, events, hls, http, kept, rates, record, rtmp, storage};
+use crate::{demo, events, hls, http, kept, rates, record, relay, rtmp, storage};
 
 /// Serves until the shutdown is requested and everybody has finished, or the grace period is over. With `demo` there is
 /// a stream to play from the beginning.
@@ -34,6 +34,7 @@ pub async fn serve(
     let app = App::new(hub.clone(), settings.clone(), shutdown.clone());
     prepare_tokens(&app, &at_start)?;
     kept::restore(&app).await;
+    relay::follow_settings(&app);
     record::start(app.clone());
     storage::start(&app);
     let server = rtmp::Server::new(app.clone());

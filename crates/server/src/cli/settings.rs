@@ -76,6 +76,7 @@ fn flag(key: &'static Key) -> Arg {
             .default_missing_value("true")
             .value_name("true|false"),
         Kind::Map => flag.value_name("NAME=VALUE"),
+        Kind::Tables => flag.value_name("JSON"),
         Kind::Text => flag,
     }
 }

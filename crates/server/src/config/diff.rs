@@ -40,8 +40,7 @@ impl Settings {
         let old = json!(self);
         let mut merged = json!(new);
         for key in keys().iter().filter(|key| !key.is_live) {
-            let (section, name) = key.parts();
-            merged[section][name] = value_in(&old, key).clone();
+            key.put(&mut merged, value_in(&old, key).clone());
         }
         // Holds because every value was serialised from a valid `Settings`, and they do not depend on one another.
         serde_json::from_value(merged).expect("valid values make valid settings")
@@ -49,8 +48,10 @@ impl Settings {
 }
 
 fn value_in<'a>(settings: &'a Value, key: &Key) -> &'a Value {
-    let (section, name) = key.parts();
-    &settings[section][name]
+    match key.parts() {
+        ("", name) => &settings[name],
+        (section, name) => &settings[section][name],
+    }
 }
 
 #[cfg(test)]

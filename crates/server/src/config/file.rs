@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde_json::{Map, Value};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use super::key::{self, Key, keys};
+use super::key::{self, Key, Kind, keys};
 use super::problem::{Origin, Problem};
 use super::settings::Settings;
 
@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub key: &'static Key,
     pub value: Value,
     pub origin: Origin,
+    /// Of a list of tables, where each stands.
+    pub tables: Vec<Origin>,
 }
 
 /// Reads `text`, the contents of `path`: everything that is right, and everything that is wrong.
@@ -49,8 +51,12 @@ impl<'a> Reader<'a> {
     fn section(&mut self, name: &Name<'a>, value: &Spanned<DeValue<'a>>) {
         let origin = self.origin(name.span().start);
         let section = name.get_ref().as_ref();
+        if let Some(key) = key::find(section).filter(|key| key.kind == Kind::Tables) {
+            return self.tables(key, origin, value);
+        }
         if !keys().iter().any(|key| key.parts().0 == section) {
-            let known = keys().iter().flat_map(|key| [key.parts().0, key.name.as_str()]);
+            let names = keys().iter().flat_map(|key| [key.parts().0, key.name.as_str()]);
+            let known = names.filter(|name| !name.is_empty());
             self.problems.push(Problem::unknown(origin, section, known));
             return;
         }
@@ -63,6 +69,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A list of tables: it counts if all of them are right.
+    fn tables(&mut self, key: &'static Key, origin: Origin, value: &Spanned<DeValue<'a>>) {
+        let tables = value.get_ref().as_array();
+        let Some(tables) = tables.filter(|items| items.iter().all(|item| item.get_ref().is_table())) else {
+            let message = format!("`{0}` is a list of tables: each begins with `[[{0}]]`", key.name);
+            self.problems.push(Problem::new(origin, message));
+            return;
+        };
+        let problems: Vec<_> = tables.iter().flat_map(|table| self.check_table(key, table)).collect();
+        if problems.is_empty() {
+            let places = tables.iter().map(|table| self.origin(table.span().start)).collect();
+            self.entries.push(Entry { key, value: to_json(value.get_ref()), origin, tables: places });
+        }
+        self.problems.extend(problems);
+    }
+
+    /// Checks one of a list of tables alone.
+    fn check_table(&self, key: &Key, table: &Spanned<DeValue<'a>>) -> Vec<Problem> {
+        let is_known = |name: &str| key.fields.iter().any(|field| field.name == name);
+        let names = table.get_ref().as_table().into_iter().flatten().map(|(name, _)| name);
+        let unknown = names.filter(|name| !is_known(name.get_ref())).map(|name| {
+            let full_name = format!("{}.{}", key.name, name.get_ref());
+            let known: Vec<_> =
+                key.fields.iter().map(|field| format!("{}.{}", key.name, field.name)).collect();
+            let known = known.iter().map(String::as_str);
+            Problem::unknown(self.origin(name.span().start), &full_name, known)
+        });
+        let unknown: Vec<_> = unknown.collect();
+        if !unknown.is_empty() {
+            return unknown;
+        }
+        let list = DeArray::from_iter([table.clone()]);
+        let list = Spanned::new(table.span(), DeValue::Array(list));
+        self.check(key, &list).err().into_iter().collect()
+    }
+
     fn entry(&mut self, section: &str, name: &Name<'a>, value: &Spanned<DeValue<'a>>) {
         let origin = self.origin(name.span().start);
         let full_name = format!("{section}.{}", name.get_ref());
@@ -72,7 +114,9 @@ impl<'a> Reader<'a> {
             return;
         };
         match self.check(key, value) {
-            Ok(()) => self.entries.push(Entry { key, value: to_json(value.get_ref()), origin }),
+            Ok(()) => {
+                self.entries.push(Entry { key, value: to_json(value.get_ref()), origin, tables: Vec::new() })
+            }
             Err(problem) => self.problems.push(problem),
         }
     }
@@ -86,8 +130,10 @@ impl<'a> Reader<'a> {
             table.insert(Spanned::new(span.clone(), name.to_owned().into()), value);
             Spanned::new(span.clone(), table)
         };
-        let table = nest(name, value.clone());
-        let root = nest(section, Spanned::new(span.clone(), DeValue::Table(table.into_inner())));
+        let mut root = nest(name, value.clone());
+        if !section.is_empty() {
+            root = nest(section, Spanned::new(span.clone(), DeValue::Table(root.into_inner())));
+        }
         let deserializer: Deserializer<'_> = root.into_deserializer();
         Settings::deserialize(deserializer).map(drop).map_err(|error| {
             let offset = error.span().unwrap_or(span).start;
@@ -174,6 +220,47 @@ mod tests {
     fn syntax_errors_have_positions() {
         let all = problems("[log]\nlevel = \nformat = 'text\n");
         assert!(all.len() >= 2 && all[0].starts_with("f.toml:2:"), "{all:#?}");
+    }
+
+    #[test]
+    fn tables_carry_their_positions() {
+        let text = "[[relays]]\nstream-key = 'a/b'\ndirection = 'push'\nurl = 'rtmp://h/a/b'\n\n[[relays]]\n\
+                    direction = 'pull'\nstream-key = 'c'\nurl = 'rtmp://h/a/c'\n";
+        let (entries, problems) = read(Path::new("f.toml"), text);
+        assert_eq!(problems, []);
+        let places: Vec<_> = entries[0].tables.iter().map(Origin::to_string).collect();
+        assert_eq!(
+            (entries[0].key.name.as_str(), places.as_slice()),
+            ("relays", &["f.toml:1:1", "f.toml:6:1"].map(str::to_owned)[..])
+        );
+        assert_eq!(entries[0].value[1]["stream-key"], "c");
+    }
+
+    #[test]
+    fn every_problem_of_a_table_is_reported_at_its_place() {
+        let right = "stream-key = 'a/b'\ndirection = 'push'\nurl = 'rtmp://h/a/hunter2'\n";
+        let text = format!(
+            "[[relays]]\n{right}on-demnad = true\n[[relays]]\n{right}on-demand = 'yes'\n\
+             [[relays]]\ndirection = 'both'\n[[relays]]\nurl = 'hunter2'\n[[relays]]\nstream-key = 'a*b'\n\
+             [[relays]]\ndirection = 'push'\nstream-key = 'a/b'\n"
+        );
+        let all = problems(&text);
+        assert_eq!(
+            all,
+            [
+                "f.toml:5:1: there is no setting `relays.on-demnad`; did you mean `relays.on-demand`?",
+                "f.toml:10:13: `relays`: expected a boolean",
+                "f.toml:12:13: `relays`: expected `push` or `pull`",
+                "f.toml:14:7: `relays`: the URL must start with rtmp:// or rtmps://",
+                "f.toml:16:14: `relays`: the character '*' is not allowed: only ASCII letters, digits and -_.~ are",
+                "f.toml:17:1: `relays`: missing field `url`",
+            ]
+        );
+        for odd in ["relays = 'rtmp://h/a/b'", "relays = ['rtmp://h/a/b']", "[relays]\nurl = 'x'"] {
+            let all = problems(odd);
+            let expected = "`relays` is a list of tables: each begins with `[[relays]]`";
+            assert!(all.len() == 1 && all[0].ends_with(expected), "{all:#?}");
+        }
     }
 
     #[test]

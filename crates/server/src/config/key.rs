@@ -2,9 +2,11 @@
 
 use std::sync::LazyLock;
 
+use flumen_rtmp::proto::RtmpUrl;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::relays::RelayUrl;
 use super::settings::Settings;
 use super::types::Secret;
 
@@ -24,6 +26,17 @@ pub struct Key {
     pub kind: Kind,
     /// Whether a change takes effect without a restart.
     pub is_live: bool,
+    /// Whether its values are masked when settings are shown; of a list of tables, the secret fields are.
+    pub is_secret: bool,
+    /// What each of a list of tables has in it.
+    pub fields: Vec<Field>,
+}
+
+/// What stands in each table of a list.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
     /// Whether its values are masked when settings are shown.
     pub is_secret: bool,
 }
@@ -35,6 +48,8 @@ pub enum Kind {
     Switch,
     /// Names with values: a table in the file, `name=value,name=value` elsewhere.
     Map,
+    /// A list of tables in the file, `[[name]]`, with [`Key::fields`]; JSON objects separated by commas elsewhere.
+    Tables,
     /// Everything else is written as text.
     Text,
 }
@@ -50,9 +65,17 @@ impl Key {
         self.name.replace('.', "-")
     }
 
-    /// The section and the name inside it. Both, because every key stands in a section.
+    /// The section and the name inside it. A list of tables stands in no section.
     pub fn parts(&self) -> (&str, &str) {
         self.name.split_once('.').unwrap_or(("", &self.name))
+    }
+
+    /// Puts its value into a document of settings.
+    pub(super) fn put(&self, settings: &mut Value, value: Value) {
+        match self.parts() {
+            ("", name) => settings[name] = value,
+            (section, name) => settings[section][name] = value,
+        }
     }
 
     /// The value that `text` from the environment or the command line means, as the file would have it; the type check
@@ -67,6 +90,9 @@ impl Key {
             Kind::Map => parse_map(text).ok_or_else(|| {
                 format!("`{}`: expected `name=value`, several separated by commas", self.name)
             }),
+            Kind::Tables => parse_tables(text).ok_or_else(|| {
+                format!("`{}`: expected JSON objects, `{{…}}`, several separated by commas", self.name)
+            }),
             Kind::Text => Ok(text.into()),
         }
     }
@@ -74,6 +100,8 @@ impl Key {
     /// What a failed type check has to say about this key.
     pub(super) fn explain(&self, error: &str) -> String {
         match error.split_once(", expected ") {
+            // What is left are a field that is missing, and the sentences of our own types, which quote no secret.
+            None if self.kind == Kind::Tables => format!("`{}`: {error}", self.name),
             Some((_, expected)) if self.is_secret => format!("`{}`: expected {expected}", self.name),
             None if self.is_secret => format!("`{}`: invalid value", self.name),
             _ => format!("`{}`: {error}", self.name),
@@ -84,6 +112,7 @@ impl Key {
     pub fn display(&self, value: &Value) -> String {
         match self.masked(value) {
             Value::Object(map) if map.is_empty() => "none".to_owned(),
+            Value::Array(items) if items.is_empty() => "none".to_owned(),
             Value::Object(map) => {
                 let pairs = map.iter().map(|(name, value)| format!("{name}={}", plain(value)));
                 pairs.collect::<Vec<_>>().join(",")
@@ -92,7 +121,7 @@ impl Key {
         }
     }
 
-    /// `value` without what is secret; the names in a map are not, nor is the default.
+    /// `value` without what is secret; the names in a map are not, nor is the default, nor the server in an address.
     pub fn masked(&self, value: &Value) -> Value {
         if !self.is_secret || *value == self.default {
             return value.clone();
@@ -103,8 +132,19 @@ impl Key {
                 .map(|(name, _)| (name.clone(), Value::from(Secret::MASK)))
                 .collect::<Map<_, _>>()
                 .into(),
+            Value::Array(tables) => tables.iter().map(|table| self.masked_table(table)).collect(),
             _ => Secret::MASK.into(),
         }
+    }
+
+    fn masked_table(&self, table: &Value) -> Value {
+        let mut masked = table.clone();
+        for field in self.fields.iter().filter(|field| field.is_secret) {
+            let url = table[&field.name].as_str().and_then(|text| RtmpUrl::parse(text).ok());
+            masked[&field.name] =
+                url.map_or_else(|| Secret::MASK.to_owned(), |url| RelayUrl::shown(&url)).into();
+        }
+        masked
     }
 }
 
@@ -118,7 +158,12 @@ pub fn keys() -> &'static [Key] {
                 .map(|(name, leaf)| Key::new(&format!("{section}.{name}"), leaf))
                 .collect::<Vec<_>>()
         };
-        sections.flat_map(|(section, node)| keys(section, node)).collect()
+        let is_list = |node: &Value| node["type"] == "array";
+        sections
+            .flat_map(
+                |(name, node)| if is_list(node) { vec![Key::new(name, node)] } else { keys(name, node) },
+            )
+            .collect()
     });
     &KEYS
 }
@@ -139,9 +184,14 @@ pub fn schema() -> Value {
 impl Key {
     fn new(name: &str, leaf: &Value) -> Self {
         let is = |mark: &str| leaf[mark] == true;
+        let field = |(name, node): (&str, &Value)| Field {
+            name: name.to_owned(),
+            is_secret: node["x-secret"] == true,
+        };
         let kind = match leaf["type"].as_str() {
             Some("boolean") => Kind::Switch,
             Some("object") => Kind::Map,
+            Some("array") => Kind::Tables,
             _ => Kind::Text,
         };
         Self {
@@ -151,6 +201,7 @@ impl Key {
             kind,
             is_live: is("x-live"),
             is_secret: is("x-secret"),
+            fields: properties(&leaf["items"]).map(field).collect(),
         }
     }
 }
@@ -167,6 +218,14 @@ fn parse_map(text: &str) -> Option<Value> {
     }
     let pair = |item: &str| item.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.into()));
     text.split(',').map(pair).collect::<Option<Map<_, _>>>().map(Value::from)
+}
+
+/// One object or several, with or without the brackets of an array.
+fn parse_tables(text: &str) -> Option<Value> {
+    let is_array = text.trim_start().starts_with('[');
+    let array = if is_array { text.to_owned() } else { format!("[{text}]") };
+    let tables: Vec<Map<String, Value>> = serde_json::from_str(&array).ok()?;
+    Some(tables.into())
 }
 
 fn plain(value: &Value) -> String {
@@ -207,6 +266,15 @@ mod tests {
         assert_eq!(map.value_of("a=1,b=x=y"), Ok(json!({"a": "1", "b": "x=y"})));
         assert!(map.value_of("a").is_err());
         assert_eq!(map.value_of(""), Ok(json!({})));
+        let tables = find("relays").expect("a key");
+        assert_eq!(tables.value_of(""), Ok(json!([])));
+        for text in [r#"{"a": 1}, {"b": 2}"#, r#" [{"a": 1}, {"b": 2}]"#] {
+            assert_eq!(tables.value_of(text), Ok(json!([{"a": 1}, {"b": 2}])));
+        }
+        for odd in ["rtmp://host/app/hunter2", r#"{"a": 1} {"b": 2}"#, r#""hunter2""#] {
+            let expected = "`relays`: expected JSON objects, `{…}`, several separated by commas";
+            assert_eq!(tables.value_of(odd), Err(expected.to_owned()));
+        }
     }
 
     #[test]
@@ -218,5 +286,16 @@ mod tests {
             users.explain("invalid type: string \"hunter2\", expected a map"),
             "`rtmp.users`: expected a map"
         );
+        let relays = find("relays").expect("a key");
+        let masked = relays.masked(&json!([
+            {"stream-key": "live/a", "url": "rtmps://user:hunter2@host/app/hunter2?key=hunter2"},
+            {"stream-key": "live/b", "url": "hunter2"},
+        ]));
+        let expected = json!([
+            {"stream-key": "live/a", "url": "rtmps://host/app/***"},
+            {"stream-key": "live/b", "url": "***"},
+        ]);
+        assert_eq!(masked, expected);
+        assert_eq!(relays.display(&json!([])), "none");
     }
 }

@@ -7,6 +7,7 @@ mod diff;
 mod file;
 mod key;
 mod problem;
+mod relays;
 mod reload;
 mod settings;
 mod sources;
@@ -19,8 +20,9 @@ mod validate;
 mod reference;
 
 pub use diff::Diff;
-pub use key::{Key, Kind, keys, schema};
+pub use key::{Field, Key, Kind, keys, schema};
 pub use problem::{Origin, Problem, Problems};
+pub use relays::{Direction, Relay, RelayUrl};
 pub use reload::ConfigWatcher;
 pub use settings::{
     Api, Auth, Data, Hls, Http, Limits, Log, Metrics, Otel, Play, Publish, Record, Rtmp, Rtmps, Settings,

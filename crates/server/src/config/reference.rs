@@ -31,7 +31,7 @@ fn sections() -> Vec<(String, String, Vec<&'static Key>)> {
     let schema = schema();
     let properties = schema["properties"].as_object().expect("an object").clone();
     let section = |(name, node): (String, Value)| {
-        let keys = keys().iter().filter(|key| key.parts().0 == name).collect();
+        let keys = keys().iter().filter(|key| key.parts().0 == name || key.name == name).collect();
         (name, node["description"].as_str().unwrap_or_default().to_owned(), keys)
     };
     properties.into_iter().map(section).collect()
@@ -50,17 +50,27 @@ fn comment(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The values to choose from, of a key that has some: "`a` (what a is), …".
-fn choices(key: &Key) -> String {
+/// What the schema says about a key.
+fn node(key: &Key) -> Value {
     let (section, name) = key.parts();
-    let schema = schema();
-    let variants =
-        schema["properties"][section]["properties"][name]["oneOf"].as_array().cloned().unwrap_or_default();
+    schema()["properties"][section]["properties"][name].clone()
+}
+
+/// The fields of each of a list of tables, with what the schema says about them.
+fn fields(key: &Key) -> Vec<(&str, Value)> {
+    let tables = &schema()["properties"][&key.name]["items"]["properties"];
+    key.fields.iter().map(|field| (field.name.as_str(), tables[&field.name].clone())).collect()
+}
+
+/// What something means, with the values to choose from where there are some: "`a`: what a is. …".
+fn meaning(node: &Value) -> String {
+    let variants = node["oneOf"].as_array().cloned().unwrap_or_default();
     let choice = |variant: &Value| {
         let description = variant["description"].as_str().unwrap_or_default().trim_end_matches('.');
         format!("`{}`: {description}", variant["const"].as_str().unwrap_or_default())
     };
-    variants.iter().map(|variant| format!(" {}.", choice(variant))).collect()
+    let choices: String = variants.iter().map(|variant| format!(" {}.", choice(variant))).collect();
+    format!("{}{choices}", node["description"].as_str().unwrap_or_default())
 }
 
 fn example() -> String {
@@ -70,15 +80,30 @@ fn example() -> String {
          # rtmp.addr = FLUMEN_RTMP_ADDR = --rtmp-addr. The later wins: file, environment, flag.\n",
     );
     for (section, description, keys) in sections() {
-        let _ = write!(text, "\n{}\n[{section}]\n", comment(&description));
+        let _ = write!(text, "\n{}\n", comment(&description));
+        if let [list @ Key { kind: Kind::Tables, .. }] = keys.as_slice() {
+            text.push_str(&example_of_a_table(list));
+            continue;
+        }
+        let _ = writeln!(text, "[{section}]");
         let (maps, plain): (Vec<&Key>, Vec<&Key>) = keys.into_iter().partition(|key| key.kind == Kind::Map);
         for key in plain {
-            let comment = comment(&format!("{}{}", key.description, choices(key)));
+            let comment = comment(&meaning(&node(key)));
             let _ = write!(text, "\n{comment}\n{} = {}\n", key.parts().1, key.default);
         }
         for key in maps {
             let _ = write!(text, "\n{}\n[{}]\n", comment(&key.description), key.name);
         }
+    }
+    text
+}
+
+/// One of a list of tables, as comments: the default is an empty list.
+fn example_of_a_table(list: &Key) -> String {
+    let mut text = format!("#\n# [[{}]]\n", list.name);
+    for (name, node) in fields(list) {
+        let example = node.get("default").unwrap_or(&node["examples"][0]);
+        let _ = write!(text, "#\n{}\n# {name} = {example}\n", comment(&meaning(&node)));
     }
     text
 }
@@ -103,9 +128,17 @@ fn manual() -> String {
         );
         for key in keys {
             let live = if key.is_live { "yes" } else { "" };
-            let default = key.display(&key.default);
-            let meaning = format!("{}{}", key.description, choices(key));
-            let _ = writeln!(text, "| `{}` | `{default}` | {live} | {meaning} |", key.name);
+            let default = format!("`{}`", key.display(&key.default));
+            let row = |name: &str, default: &str, node: &Value| {
+                format!("| `{name}` | {default} | {live} | {} |\n", meaning(node))
+            };
+            if key.kind != Kind::Tables {
+                text.push_str(&row(&key.name, &default, &node(key)));
+            }
+            for (name, node) in fields(key) {
+                let default = node.get("default").map(|default| format!("`{default}`")).unwrap_or_default();
+                text.push_str(&row(name, &default, &node));
+            }
         }
     }
     text

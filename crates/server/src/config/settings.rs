@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::relays::Relay;
 use super::storage::{Credential, StorageUrl};
 use super::text::AsText;
 use super::types::{
@@ -59,6 +60,9 @@ pub struct Settings {
     pub otel: Otel,
     /// Stopping.
     pub shutdown: Shutdown,
+    /// Streams that are pushed to other servers or pulled from them, each in a table `[[relays]]`; no more than 100. On the command line and in the environment, where they replace those of the file: JSON objects, separated by commas; a command line is visible to other users of the machine.
+    #[schemars(extend("x-live" = true, "x-secret" = true))]
+    pub relays: Vec<Relay>,
 }
 
 /// Settings of RTMP.

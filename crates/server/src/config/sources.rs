@@ -5,10 +5,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::file::{self, Entry};
-use super::key::{ENV_PREFIX, Key, keys};
+use super::key::{ENV_PREFIX, Key, Kind, keys};
 use super::problem::{Origin, Problem, Problems};
 use super::settings::Settings;
 
@@ -60,20 +60,24 @@ impl Sources {
     ///
     /// All problems of all layers. Those between settings are looked for once each setting alone is right.
     pub fn load(&self) -> Result<Loaded, Problems> {
-        let mut layers = Layers::default();
+        let mut layers = Layers::new();
         let file = self.read_file(&mut layers);
         self.read_env(&mut layers);
         self.read_flags(&mut layers);
         let settings = layers.settings();
-        let Layers { origins, problems, .. } = layers;
+        let Layers { origins, tables, problems, .. } = layers;
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
         let origin = |name: &str| origins.get(name).cloned().unwrap_or(Origin::Default);
-        let mistakes = settings.validate();
+        let in_table = |index| tables.get(index).cloned().unwrap_or_else(|| origin("relays"));
+        let problem = |(name, message): (&str, String)| Problem::new(origin(name), message);
+        let relay_problem = |(index, message): (usize, String)| Problem::new(in_table(index), message);
+        let mistakes = settings.validate().into_iter().map(problem);
+        let mistakes: Vec<_> =
+            mistakes.chain(settings.validate_relays().into_iter().map(relay_problem)).collect();
         if !mistakes.is_empty() {
-            let problem = |(name, message): (&str, String)| Problem::new(origin(name), message);
-            return Err(Problems(mistakes.into_iter().map(problem).collect()));
+            return Err(Problems(mistakes));
         }
         Ok(Loaded { settings, file, origins })
     }
@@ -123,37 +127,44 @@ impl Sources {
 }
 
 /// The layers while they are put on one another.
-#[derive(Default)]
 struct Layers {
-    /// Valid values by section and name.
-    values: BTreeMap<&'static str, Map<String, Value>>,
+    /// Valid values, as a document of settings.
+    values: Value,
     origins: BTreeMap<&'static str, Origin>,
+    /// Where each of the relays stands in the file, if they come from there.
+    tables: Vec<Origin>,
     problems: Vec<Problem>,
 }
 
 impl Layers {
-    fn set(&mut self, Entry { key, value, origin }: Entry) {
-        let (section, name) = key.parts();
-        self.values.entry(section).or_default().insert(name.to_owned(), value);
+    fn new() -> Self {
+        Self { values: json!({}), origins: BTreeMap::new(), tables: Vec::new(), problems: Vec::new() }
+    }
+
+    fn set(&mut self, Entry { key, value, origin, tables }: Entry) {
+        key.put(&mut self.values, value);
         self.origins.insert(&key.name, origin);
+        if key.kind == Kind::Tables {
+            self.tables = tables;
+        }
     }
 
     fn set_text(&mut self, key: &'static Key, text: &str, origin: Origin) {
-        let (section, name) = key.parts();
         let checked = key.value_of(text).and_then(|value| {
-            let document = json!({ section: { name: value.clone() } });
+            let mut document = json!({});
+            key.put(&mut document, value.clone());
             let checked = serde_json::from_value::<Settings>(document);
             checked.map(|_| value).map_err(|error| key.explain(&error.to_string()))
         });
         match checked {
-            Ok(value) => self.set(Entry { key, value, origin }),
+            Ok(value) => self.set(Entry { key, value, origin, tables: Vec::new() }),
             Err(message) => self.problems.push(Problem::new(origin, message)),
         }
     }
 
     fn settings(&self) -> Settings {
         // Holds because every value was read as part of `Settings` before it came here, and they do not depend on one another.
-        serde_json::from_value(json!(self.values)).expect("valid values make valid settings")
+        serde_json::from_value(self.values.clone()).expect("valid values make valid settings")
     }
 }
 

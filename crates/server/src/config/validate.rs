@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::relays::Relay;
 use super::settings::Settings;
 use super::storage::StorageUrl;
 use super::types::AuthMode;
+use crate::relay::{self, MAX_RELAYS};
 use crate::{storage, tls};
 
 /// A message longer than this cannot be told: its length field has 24 bits (RTMP §5.3.1.2.1).
@@ -55,6 +57,20 @@ impl Settings {
             validate_folder("log.trace-dir", dir, &mut mistakes);
         }
         mistakes
+    }
+
+    /// All mistakes of relays that are right each by themselves, with the place in the list to report them at.
+    pub(super) fn validate_relays(&self) -> Vec<(usize, String)> {
+        let mistake = |(index, relay): (usize, &Relay)| {
+            let same = self.relays[..index].iter().position(|other| is_same(relay, other));
+            let message = match same {
+                _ if index >= MAX_RELAYS => format!("there may be no more than {MAX_RELAYS} relays"),
+                Some(same) => format!("this relay is the same as number {}", same + 1),
+                None => relay::check(relay).err()?.to_string(),
+            };
+            Some((index, format!("`relays`: {message}")))
+        };
+        self.relays.iter().enumerate().filter_map(mistake).collect()
     }
 
     /// What works and is likely not what the operator wants, one sentence each.
@@ -199,6 +215,11 @@ impl Settings {
     }
 }
 
+/// Whether two relays carry the same to the same, or from it.
+fn is_same(one: &Relay, other: &Relay) -> bool {
+    (one.direction, &one.stream_key, &one.url) == (other.direction, &other.stream_key, &other.url)
+}
+
 /// A folder is made when it is needed; a file in its place would be found out too late.
 fn validate_folder(key: &'static str, path: &Path, mistakes: &mut Mistakes) {
     if path.exists() && !path.is_dir() {
@@ -276,6 +297,40 @@ mod tests {
     fn links_expire_in_time() {
         let with_expiry = |seconds| mistakes(|s| s.storage.link_expiry = Duration::from_secs(seconds)).len();
         assert_eq!([0, 1, 7 * 24 * 3600, 7 * 24 * 3600 + 1].map(with_expiry), [1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn relays_can_do_what_they_are_to_do() {
+        let mistakes = |relays: serde_json::Value| {
+            let relays = serde_json::from_value(relays).expect("relays");
+            Settings { relays, ..Settings::default() }.validate_relays()
+        };
+        let relay = |key: &str, direction: &str, url: &str| serde_json::json!({"stream-key": key, "direction": direction, "url": url});
+        let right = relay("show", "push", "rtmp://h/a/b");
+        let all = relay("live/*", "push", "rtmp://h/a/{name}");
+        assert_eq!(mistakes(serde_json::json!([right, all, relay("show", "pull", "rtmp://h/a/b")])), []);
+        for (wrong, place, part) in [
+            (serde_json::json!([right, all, right]), 2, "the same as number 1"),
+            (serde_json::json!([relay("live/*", "pull", "rtmp://h/a/{name}")]), 0, "`*`"),
+            (serde_json::json!([right, relay("live/*", "push", "rtmp://h/a/b")]), 1, "`{name}`"),
+            (serde_json::json!([relay("vod/film", "push", "rtmp://h/a/b")]), 0, "`vod`"),
+            (
+                serde_json::json!([{"stream-key": "a", "direction": "push", "url": "rtmp://h/a/b", "on-demand": true}]),
+                0,
+                "for pulling",
+            ),
+        ] {
+            let found = mistakes(wrong);
+            assert!(
+                matches!(found.as_slice(), [(at, message)] if *at == place && message.contains(part)),
+                "{found:?}"
+            );
+        }
+        let many: Vec<_> = (0..=100).map(|n| relay(&format!("s{n}"), "push", "rtmp://h/a/b")).collect();
+        assert_eq!(
+            mistakes(many.into()),
+            [(100, "`relays`: there may be no more than 100 relays".to_owned())]
+        );
     }
 
     #[test]

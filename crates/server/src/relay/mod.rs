@@ -6,6 +6,7 @@
 
 mod pull;
 mod push;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -15,17 +16,22 @@ use std::time::{Duration, SystemTime};
 
 use flumen_hub::StreamKey;
 use flumen_rtmp::proto::{RtmpUrl, RtmpUrlError};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 pub(crate) use self::push::LABEL as PUSH;
+pub(crate) use self::settings::{apply as apply_settings, check, follow_settings};
 use crate::app::App;
+pub(crate) use crate::config::Direction;
+use crate::config::RelayUrl;
+use crate::replay::is_replay;
 use crate::traces::TARGET;
 
 /// Relays at one time.
-const MAX_RELAYS: usize = 100;
+pub(crate) const MAX_RELAYS: usize = 100;
 
 /// The pause after a failure, and the longest one: it doubles with each failure.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -34,8 +40,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// A connection that held so long was none of the failures before it.
 const HELD: Duration = Duration::from_secs(60);
 
-/// What stands for a secret in an address.
-const MASK: &str = "***";
+/// How long a relay waits for the one in whose place it comes: both at once, the other server would refuse.
+const HANDOVER: Duration = Duration::from_secs(5);
 
 /// All relays.
 #[derive(Debug, Default)]
@@ -44,17 +50,19 @@ pub(crate) struct Relays {
     ids: AtomicU64,
 }
 
-/// Where media goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Direction {
-    /// From here to the other server.
-    Push,
-    /// From the other server to here.
-    Pull,
+/// Who ordered a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Somebody over the API, where it is also removed.
+    Api,
+    /// The settings.
+    Settings,
+    /// The settings, for a stream among others (`*`): it ends with the stream.
+    Pattern,
 }
 
 /// What a relay is to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
     pub(crate) direction: Direction,
     pub(crate) stream: StreamKey,
@@ -68,11 +76,13 @@ pub(crate) struct Order {
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) id: u64,
+    pub(crate) origin: Origin,
     pub(crate) order: Order,
     /// The address without what is secret in it.
     pub(crate) shown_url: String,
     progress: Mutex<Progress>,
     removed: CancellationToken,
+    ended: CancellationToken,
 }
 
 /// How a relay gets on.
@@ -108,8 +118,12 @@ type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Why there is no such relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error(transparent)]
+    #[error("url: {0}")]
     Url(#[from] RtmpUrlError),
+    #[error("on demand is for pulling: a push sends what is published")]
+    PushOnDemand,
+    #[error("the app `vod` is where recordings are played from")]
+    Replay,
     #[error("there is such a relay already")]
     Twice,
     #[error("there are as many relays as the server takes, {MAX_RELAYS}")]
@@ -144,12 +158,12 @@ impl Relays {
         self.all.lock().get(&id).cloned()
     }
 
-    /// Begins a relay.
+    /// Begins a relay that was ordered over the API.
     ///
     /// # Errors
     /// See [`Refusal`].
     pub(crate) fn add(&self, app: &Arc<App>, order: Order) -> Result<Arc<Relay>, Refusal> {
-        self.begin(app, None, order)
+        self.begin(app, None, Origin::Api, order, Vec::new())
     }
 
     /// Begins a relay again that had the number `id`.
@@ -157,11 +171,18 @@ impl Relays {
     /// # Errors
     /// See [`Refusal`].
     pub(crate) fn restore(&self, app: &Arc<App>, id: u64, order: Order) -> Result<Arc<Relay>, Refusal> {
-        self.begin(app, Some(id), order)
+        self.begin(app, Some(id), Origin::Api, order, Vec::new())
     }
 
-    fn begin(&self, app: &Arc<App>, id: Option<u64>, order: Order) -> Result<Arc<Relay>, Refusal> {
-        let url = RtmpUrl::parse(&order.url)?;
+    fn begin(
+        &self,
+        app: &Arc<App>,
+        id: Option<u64>,
+        origin: Origin,
+        order: Order,
+        before: Vec<CancellationToken>,
+    ) -> Result<Arc<Relay>, Refusal> {
+        let url = order.check()?;
         let mut all = self.all.lock();
         let is_same = |other: &Order| {
             (other.direction, &other.stream, &other.url) == (order.direction, &order.stream, &order.url)
@@ -177,15 +198,17 @@ impl Relays {
         self.ids.fetch_max(id, Ordering::Relaxed);
         let relay = Arc::new(Relay {
             id,
+            origin,
             shown_url: shown(&url, order.direction),
             order,
             progress: Mutex::new(Progress::new()),
             removed: CancellationToken::new(),
+            ended: CancellationToken::new(),
         });
         all.insert(relay.id, relay.clone());
         drop(all);
         let span = info_span!(target: TARGET, parent: None, "relay", relay = relay.id, stream_key = %relay.order.stream);
-        app.shutdown.spawn(run(app.clone(), relay.clone()).instrument(span));
+        app.shutdown.spawn(run(app.clone(), relay.clone(), before).instrument(span));
         Ok(relay)
     }
 
@@ -193,6 +216,26 @@ impl Relays {
     pub(crate) fn remove(&self, id: u64) -> bool {
         let removed = self.all.lock().remove(&id);
         removed.inspect(|relay| relay.removed.cancel()).is_some()
+    }
+
+    /// Ends the relays of which `is_meant` holds.
+    fn remove_all(&self, is_meant: impl Fn(&Relay) -> bool) -> Vec<Arc<Relay>> {
+        let mut all = self.all.lock();
+        let meant = all.extract_if(.., |_, relay| is_meant(relay)).map(|(_, relay)| relay);
+        meant.inspect(|relay| relay.removed.cancel()).collect()
+    }
+}
+
+impl Order {
+    /// Whether it can be done; gives the address.
+    fn check(&self) -> Result<RtmpUrl, Refusal> {
+        if self.on_demand && self.direction == Direction::Push {
+            return Err(Refusal::PushOnDemand);
+        }
+        if is_replay(&self.stream) {
+            return Err(Refusal::Replay);
+        }
+        Ok(RtmpUrl::parse(&self.url)?)
     }
 }
 
@@ -236,12 +279,12 @@ impl State {
     }
 }
 
-impl Direction {
-    /// As it is called in the API and in the metrics.
+impl Origin {
+    /// As it is called in the API.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::Push => "push",
-            Self::Pull => "pull",
+            Self::Api => "api",
+            Self::Settings | Self::Pattern => "settings",
         }
     }
 }
@@ -252,9 +295,27 @@ impl Progress {
     }
 }
 
-/// Relays until it is removed or the server stops. Failures in a row make the pauses longer.
-async fn run(app: Arc<App>, relay: Arc<Relay>) {
+/// Relays until it is removed, its stream ends where it goes with it, or the server stops. `before` are the ends of those in
+/// whose place it comes.
+async fn run(app: Arc<App>, relay: Arc<Relay>, before: Vec<CancellationToken>) {
+    let ended = relay.ended.clone().drop_guard();
     info!(url = relay.shown_url, direction = ?relay.order.direction, "relay begins");
+    let all_ended = join_all(before.iter().map(CancellationToken::cancelled));
+    tokio::select! {
+        _ = timeout(HANDOVER, all_ended) => {}
+        () = relay.removed.cancelled() => {}
+    }
+    relay_until_over(&app, &relay).await;
+    info!("relay ended");
+    drop(ended);
+    if relay.origin == Origin::Pattern && app.relays.remove(relay.id) && !app.shutdown.is_requested() {
+        // The stream may be on air again.
+        settings::begin_for(&app, &relay.order.stream);
+    }
+}
+
+/// Failures in a row make the pauses longer.
+async fn relay_until_over(app: &Arc<App>, relay: &Arc<Relay>) {
     let (shutdown, removed) = (app.shutdown.clone(), relay.removed.clone());
     let mut over: Over = Box::pin(async move {
         tokio::select! {
@@ -263,11 +324,11 @@ async fn run(app: Arc<App>, relay: Arc<Relay>) {
         }
     });
     let mut in_a_row = 0u32;
-    loop {
+    while relay.origin != Origin::Pattern || settings::is_on_air(app, &relay.order.stream) {
         let begun = Instant::now();
         let relayed = match relay.order.direction {
-            Direction::Push => push::push(&app, &relay, &mut over).await,
-            Direction::Pull => pull::pull(&app, &relay, &mut over).await,
+            Direction::Push => push::push(app, relay, &mut over).await,
+            Direction::Pull => pull::pull(app, relay, &mut over).await,
         };
         let Err(failure) = relayed else { break };
         in_a_row = if begun.elapsed() > HELD { 1 } else { in_a_row.saturating_add(1) };
@@ -282,7 +343,6 @@ async fn run(app: Arc<App>, relay: Arc<Relay>) {
             () = &mut over => break,
         }
     }
-    info!("relay ended");
 }
 
 /// The pause after so many failures in a row, shortened by a random part so that relays do not call all at once.
@@ -295,10 +355,7 @@ fn pause(in_a_row: u32) -> Duration {
 fn shown(url: &RtmpUrl, direction: Direction) -> String {
     match direction {
         Direction::Pull => url.redacted(),
-        Direction::Push => {
-            let base = url.tc_url.split(['?', '&']).next().unwrap_or_default();
-            format!("{base}/{MASK}")
-        }
+        Direction::Push => RelayUrl::shown(url),
     }
 }
 

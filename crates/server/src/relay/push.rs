@@ -1,6 +1,7 @@
 //! From the hub to another server.
 
 use std::future::pending;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use flumen_hub::{Event, Packet, SubscribeOptions, Subscriber, Wake};
@@ -8,7 +9,7 @@ use flumen_media::flv::{Dialect, TagType};
 use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
 use flumen_rtmp::{ClientOptions, Publisher};
 
-use super::{Failure, Over, Relay, State};
+use super::{Failure, Origin, Over, Relay, State};
 use crate::app::App;
 use crate::encodings::Encodings;
 use crate::tag_type::media_type;
@@ -22,7 +23,7 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// What servers want before `onMetaData`: an AMF0 string.
 const SET_DATA_FRAME: &[u8] = b"\x02\0\x0D@setDataFrame";
 
-/// Pushes until `over`: each publication over a connection of its own.
+/// Pushes until `over`, or to the end of one publication: each over a connection of its own.
 pub(super) async fn push(app: &App, relay: &Relay, over: &mut Over) -> Result<(), Failure> {
     let options = SubscribeOptions { wake: Wake::Video, ..SubscribeOptions::new(LABEL) };
     let subscriber = app.hub.subscribe(&relay.order.stream, options)?;
@@ -31,7 +32,9 @@ pub(super) async fn push(app: &App, relay: &Relay, over: &mut Over) -> Result<()
     relay.enter(State::Idle);
     loop {
         tokio::select! {
-            stepped = push.step() => stepped?,
+            stepped = push.step() => if stepped?.is_break() {
+                return Ok(());
+            },
             () = &mut *over => {
                 // What fails now fails after everything was said.
                 if let Some(publisher) = push.publisher {
@@ -55,24 +58,31 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Waits for something to send, and sends it; meanwhile listens to the other server.
-    async fn step(&mut self) -> Result<(), Failure> {
+    /// Waits for something to send, and sends it; meanwhile listens to the other server. Breaks where a stream ended with
+    /// which the relay ends.
+    async fn step(&mut self) -> Result<ControlFlow<()>, Failure> {
         tokio::select! {
             read = self.subscriber.next_batch(BATCH_BYTES, &mut self.batch) => read?,
             idle = idle(&mut self.publisher) => {
                 idle?;
-                return self.move_over().await;
+                self.move_over().await?;
+                return Ok(ControlFlow::Continue(()));
             }
         }
         for event in std::mem::take(&mut self.batch) {
             match event {
                 Event::Packet(packet) => self.send(&packet).await?,
                 Event::Started(start) => self.headers_at = start.dts,
-                Event::Unpublished(_) => self.finish().await?,
+                Event::Unpublished(_) => {
+                    self.finish().await?;
+                    if self.relay.origin == Origin::Pattern {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
                 Event::Skipped { .. } | Event::Discontinuity => {}
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The other server wants a new connection.

@@ -27,6 +27,7 @@ mod publish;
 mod publishing;
 mod record;
 mod relay;
+mod relay_settings;
 mod reload;
 mod replay;
 mod replay_hls;

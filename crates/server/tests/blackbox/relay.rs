@@ -21,7 +21,8 @@ async fn relay(web: &Web, order: Value) -> String {
     address
 }
 
-async fn is_on_air(web: &Web, name: &str) {
+/// Waits until the stream is on air.
+pub(crate) async fn is_on_air(web: &Web, name: &str) {
     web.get_until("/api/v1/streams", |list| {
         let streams = list["streams"].as_array().cloned().unwrap_or_default();
         streams.iter().any(|stream| stream["streamKey"] == name && stream["state"] == "live")

@@ -53,6 +53,39 @@ fn the_table_shows_no_secret() {
 }
 
 #[test]
+fn relays_are_shown_without_their_secrets() {
+    let file = "[[relays]]\ndirection = 'push'\nstream-key = 'show'\nurl = 'rtmps://host/live2/hunter2?key=hunter2'\n";
+    let with_file = |arguments: &str| Program::new(arguments).file("flumen.toml", file);
+    let (value, origin) = shown(with_file("config show --json"), "relays");
+    let expected = json!([
+        {"stream-key": "live/show", "direction": "push", "url": "rtmps://host/live2/***", "on-demand": false},
+    ]);
+    assert_eq!((value, origin.as_str()), (expected, "flumen.toml:1:3"));
+    let table = with_file("config show").run().success();
+    assert!(table.contains("rtmps://host/live2/***") && !table.contains("hunter2"), "{table}");
+    let env = r#"{"direction": "pull", "stream-key": "copy", "url": "rtmp://host/live/show"}"#;
+    let (value, origin) = shown(with_file("config show --json").env("FLUMEN_RELAYS", env), "relays");
+    assert_eq!((&value[0]["stream-key"], &value[1]), (&json!("live/copy"), &Value::Null), "{value}");
+    assert_eq!(origin, "FLUMEN_RELAYS");
+}
+
+#[test]
+fn every_mistake_of_a_relay_has_its_place() {
+    let relay = |rest: &str| format!("[[relays]]\nstream-key = 'show'\n{rest}\n");
+    let file = [
+        relay("direction = 'push'\nurl = 'rtmp://host/live/hunter2'"),
+        relay("direction = 'push'\nurl = 'http://host/live/hunter2'"),
+    ];
+    let lines = Program::new("config check").file("flumen.toml", &file.concat()).run().failure(2);
+    assert_eq!(lines, ["error: flumen.toml:8:7: `relays`: the URL must start with rtmp:// or rtmps://"]);
+    let file = [&file[0], &file[0]].map(String::as_str).concat();
+    let lines = Program::new("config check").file("flumen.toml", &file).run().failure(2);
+    assert_eq!(lines, ["error: flumen.toml:5:1: `relays`: this relay is the same as number 1"]);
+    let lines = Program::new("config check").env("FLUMEN_RELAYS", r#"{"stream-key": "a"}"#).run().failure(2);
+    assert_eq!(lines, ["error: FLUMEN_RELAYS: `relays`: missing field `direction`"]);
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest_one_with_line_and_column() {
     let lines =
         Program::new("config check").file("flumen.toml", "# ours\n[rtmp]\n  adr = 'x'\n").run().failure(2);
@@ -117,8 +150,10 @@ fn a_key_that_does_not_fit_is_found_before_the_start() {
 fn the_schema_describes_every_key() {
     let schema: Value = serde_json::from_str(&Program::new("config schema").run().success()).expect("JSON");
     for key in flumen::config::keys() {
-        let (section, name) = key.parts();
-        let leaf = &schema["properties"][section]["properties"][name];
+        let leaf = match key.parts() {
+            ("", name) => &schema["properties"][name],
+            (section, name) => &schema["properties"][section]["properties"][name],
+        };
         assert!(leaf["description"].is_string() && !leaf["default"].is_null(), "{}", key.name);
     }
 }

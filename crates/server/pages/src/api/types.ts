@@ -77,6 +77,7 @@ export interface Recording {
 
 export interface Relay {
   id: string;
+  origin: 'api' | 'settings';
   direction: 'push' | 'pull';
   streamKey: string;
   url: string;

@@ -63,18 +63,21 @@ function Row({ relay }: { relay: Relay }) {
         <p class="muted">
           for {span((Date.now() - Date.parse(relay.since)) / 1000)} · {bytes(relay.bytes)}
           {relay.onDemand && ' · on demand'}
+          {relay.origin === 'settings' && ' · from the settings'}
           {relay.failures > 0 && ` · ${relay.failures} failures`}
         </p>
         {relay.lastError && relay.state !== 'running' && <p class="problem">{relay.lastError}</p>}
       </div>
-      <button
-        type="button"
-        class="button small danger"
-        aria-label={`End relay ${relay.id}`}
-        onClick={() => void attempt(end, 'The relay was ended')}
-      >
-        End
-      </button>
+      {relay.origin === 'api' && (
+        <button
+          type="button"
+          class="button small danger"
+          aria-label={`End relay ${relay.id}`}
+          onClick={() => void attempt(end, 'The relay was ended')}
+        >
+          End
+        </button>
+      )}
     </li>
   );
 }

@@ -14,8 +14,7 @@ use super::key::{parse, time};
 use crate::app::App;
 use crate::http::{Problem, Routes};
 use crate::kept;
-use crate::relay::{Direction, Order, Refusal, Relay};
-use crate::replay::is_replay;
+use crate::relay::{Direction, Order, Origin, Refusal, Relay, apply_settings};
 
 pub(super) fn routes() -> Routes {
     Routes::new().routes(routes!(list, add)).routes(routes!(one, remove))
@@ -38,6 +37,8 @@ struct Entries {
 struct Entry {
     /// Names it.
     id: String,
+    /// Who ordered it: `api`, or `settings`, where it is also removed.
+    origin: &'static str,
     /// `push` or `pull`.
     direction: &'static str,
     /// The stream here.
@@ -66,23 +67,13 @@ struct RelayRequest {
     #[schema(example = "live/show")]
     stream_key: String,
     /// `push` sends the stream there, `pull` fetches it from there.
-    direction: Way,
+    direction: Direction,
     /// The stream there: `rtmp://` or `rtmps://`, with user, password and query where the other server wants them.
     #[schema(example = "rtmps://live.example/app/secret-key")]
     url: String,
     /// Pull only while somebody plays, and 10 seconds longer.
     #[serde(default)]
     on_demand: bool,
-}
-
-/// Where media goes.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-enum Way {
-    /// From here to there.
-    Push,
-    /// From there to here.
-    Pull,
 }
 
 /// What was done to a relay.
@@ -111,21 +102,13 @@ async fn add(
     State(app): State<Arc<App>>,
     Json(request): Json<RelayRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    let direction = match request.direction {
-        Way::Push => Direction::Push,
-        Way::Pull => Direction::Pull,
-    };
-    if request.on_demand && direction == Direction::Push {
-        return Err(Problem::bad_request("`onDemand` is for pulling: a push sends what is published"));
-    }
-    let stream = parse(&request.stream_key)?;
-    if is_replay(&stream) {
-        return Err(Problem::bad_request("streamKey: the app `vod` is where recordings are played from"));
-    }
-    let order = Order { direction, stream, url: request.url, on_demand: request.on_demand };
+    let RelayRequest { stream_key, direction, url, on_demand } = request;
+    let order = Order { direction, stream: parse(&stream_key)?, url, on_demand };
     let relay = app.relays.add(&app, order).map_err(|refusal| match refusal {
-        Refusal::Url(error) => Problem::bad_request(format!("url: {error}")),
         Refusal::Twice | Refusal::TooMany => Problem::new(StatusCode::CONFLICT, refusal.to_string()),
+        Refusal::Url(_) | Refusal::PushOnDemand | Refusal::Replay => {
+            Problem::bad_request(refusal.to_string())
+        }
     })?;
     kept::keep_relay(&app, &relay).await;
     let location = format!("/api/v1/relays/{}", relay.id);
@@ -141,13 +124,26 @@ async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json
     Ok(Json(Entry::of(&relay)))
 }
 
-/// Ends a relay.
+/// Ends a relay that was made over the API.
 #[utoipa::path(delete, path = "/relays/{id}", tag = "relays", params(
     ("id" = String, Path, description = "The relay's `id`")
-), responses((status = OK, body = Removed), (status = NOT_FOUND, body = Problem)))]
+), responses(
+    (status = OK, body = Removed),
+    (status = NOT_FOUND, body = Problem),
+    (status = CONFLICT, body = Problem, description = "It is one of the settings."),
+))]
 async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Removed>, Problem> {
-    let removed = id.parse().ok().filter(|id| app.relays.remove(*id)).ok_or_else(unknown)?;
-    kept::remove_relay(&app, removed).await;
+    let relay = id.parse().ok().and_then(|id| app.relays.get(id)).ok_or_else(unknown)?;
+    if relay.origin != Origin::Api {
+        let detail = "this relay is one of the settings: remove it from `relays` there";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    if !app.relays.remove(relay.id) {
+        return Err(unknown());
+    }
+    kept::remove_relay(&app, relay.id).await;
+    // The settings may have the same, which had no place beside it.
+    apply_settings(&app);
     Ok(Json(Removed { message: "relay removed", id }))
 }
 
@@ -160,6 +156,7 @@ impl Entry {
         let progress = relay.progress();
         Self {
             id: relay.id.to_string(),
+            origin: relay.origin.label(),
             direction: relay.order.direction.label(),
             stream_key: relay.order.stream.to_string(),
             url: relay.shown_url.clone(),
