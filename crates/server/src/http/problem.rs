@@ -58,6 +58,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// 503: storage does not answer, or refuses.
+    pub(crate) fn storage_is_away() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage cannot be reached now")
+    }
+
     /// 401: the client must show who it is, in the way that `challenge` says (RFC 9110 §11.6.1).
     pub fn unauthorized(challenge: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { authenticate: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, detail) }

@@ -6,6 +6,7 @@ use std::io;
 use flumen_media::Frame;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::medium::Turn;
 use super::source::Frames;
 
 /// Payload bytes that are read at once: what a socket can swallow, little enough that a slow player holds on to little.
@@ -45,15 +46,11 @@ impl Feed {
     /// Waits for more frames; `false` if there are none, or none yet. Cancel safe.
     ///
     /// # Errors
-    /// When the file cannot be read. There is nothing more then.
+    /// When the recording cannot be read. There is nothing more then.
     pub(super) async fn fill(&mut self) -> io::Result<bool> {
-        if let Source::Idle(_) = self.source
-            && let Source::Idle(mut frames) = std::mem::replace(&mut self.source, Source::Broken)
-        {
-            self.source = Source::Reading(spawn_blocking(move || {
-                let batch = frames.batch(BATCH_BYTES);
-                (frames, batch)
-            }));
+        if let Source::Idle(frames) = &self.source {
+            let turn = frames.turn().await?;
+            self.read(turn);
         }
         let Source::Reading(reading) = &mut self.source else { return Ok(false) };
         let read = reading.await;
@@ -62,5 +59,15 @@ impl Feed {
         self.ready.extend(batch?);
         self.source = Source::Idle(frames);
         Ok(!self.ready.is_empty())
+    }
+
+    fn read(&mut self, turn: Turn) {
+        if let Source::Idle(mut frames) = std::mem::replace(&mut self.source, Source::Broken) {
+            self.source = Source::Reading(spawn_blocking(move || {
+                let _turn = turn;
+                let batch = frames.batch(BATCH_BYTES);
+                (frames, batch)
+            }));
+        }
     }
 }

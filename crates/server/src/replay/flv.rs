@@ -1,6 +1,5 @@
 //! FLV recordings: by the key frame index that finished ones have, else by walking over their tags.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +9,8 @@ use flumen_media::flv::{Demuxer, Reader, Scan, Step, TagPlace, TagType, parse_bo
 use flumen_media::{Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
 use super::index::{Builder, Index, Point};
-use super::window::{Window, read_at, read_exact};
+use super::medium::Medium;
+use super::window::Window;
 
 /// Bytes of a body that tell what kind of frame it holds.
 const BODY_HEAD: usize = 32;
@@ -35,12 +35,13 @@ pub(super) struct Indexer {
 
 impl Indexer {
     /// Looks at `file`, which grows or not.
-    pub(super) fn open(file: &File, grows: bool) -> io::Result<Self> {
-        if !grows && let Some(indexer) = Self::by_its_index(file)? {
+    pub(super) fn open(medium: &Medium, grows: bool) -> io::Result<Self> {
+        if !grows && let Some(indexer) = Self::by_its_index(medium)? {
             return Ok(indexer);
         }
+        medium.may_be_searched()?;
         let mut indexer = Self::new();
-        indexer.extend(file, grows)?;
+        indexer.extend(medium, grows)?;
         Ok(indexer)
     }
 
@@ -53,40 +54,40 @@ impl Indexer {
     }
 
     /// Goes on where it stopped.
-    pub(super) fn extend(&mut self, file: &File, grows: bool) -> io::Result<()> {
-        let len = file.metadata()?.len();
+    pub(super) fn extend(&mut self, medium: &Medium, grows: bool) -> io::Result<()> {
+        let len = medium.len()?;
         if self.builder.index.bytes > 0 && len <= self.builder.index.bytes {
             return Ok(());
         }
         self.window.clear();
-        while self.step(file, len, grows)?.is_some() {}
+        while self.step(medium, len, grows)?.is_some() {}
         Ok(())
     }
 
     /// Takes the next tag; `None` if there is no more.
-    fn step(&mut self, file: &File, len: u64, grows: bool) -> io::Result<Option<TagPlace>> {
+    fn step(&mut self, medium: &Medium, len: u64, grows: bool) -> io::Result<Option<TagPlace>> {
         let head_at = self.scan.head_at();
-        let head = self.window.bytes(file, head_at, Scan::HEAD + BODY_HEAD)?;
+        let head = self.window.bytes(medium, head_at, Scan::HEAD + BODY_HEAD)?;
         match self.scan.step(head, len) {
             Step::Tag(place) => {
                 let body = head.get(Scan::HEAD..).unwrap_or_default();
                 let body = Bytes::copy_from_slice(&body[..body.len().min(place.body_len)]);
-                self.take(file, place, body)?;
+                self.take(medium, place, body)?;
                 Ok(Some(place))
             }
             // What is torn at the end of a file that grows will be whole.
             Step::End if grows => Ok(None),
-            Step::End | Step::Lost => self.find_back(file, len, grows),
+            Step::End | Step::Lost => self.find_back(medium, len, grows),
         }
     }
 
     /// Takes note of the tag at `place`, whose body begins with `head`.
-    fn take(&mut self, file: &File, place: TagPlace, head: Bytes) -> io::Result<()> {
+    fn take(&mut self, medium: &Medium, place: TagPlace, head: Bytes) -> io::Result<()> {
         let is_whole = head.len() == place.body_len;
         let mut frames = parse_body(place.tag_type, place.dts, head).unwrap_or_default();
         let wants_whole = frames.is_empty() || frames.iter().any(|frame| self.builder.wants_whole(frame));
         if !is_whole && wants_whole {
-            let body = read_exact(file, place.body_at(), place.body_len)?;
+            let body = medium.read_exact(place.body_at(), place.body_len)?;
             frames = parse_body(place.tag_type, place.dts, body).unwrap_or_default();
         }
         for frame in &frames {
@@ -97,20 +98,20 @@ impl Indexer {
     }
 
     /// Goes on behind damage.
-    fn find_back(&mut self, file: &File, len: u64, grows: bool) -> io::Result<Option<TagPlace>> {
+    fn find_back(&mut self, medium: &Medium, len: u64, grows: bool) -> io::Result<Option<TagPlace>> {
         // One further, or a tag that is torn would be found again.
         let mut at = self.scan.head_at() + 1;
         let (mut reader, mut input) = (Reader::lost_at(at), BytesMut::new());
         while at < len {
             let before = input.len();
             input.resize(before + READ, 0);
-            let count = read_at(file, &mut input[before..], at)?;
+            let count = medium.read_at(&mut input[before..], at)?;
             input.truncate(before + count);
             at += count as u64;
             if let Ok(Some(tag)) = reader.next_tag(&mut input) {
                 let body_len = tag.body.len() as u64;
                 self.scan.go_to(reader.position() - body_len - (Scan::HEAD as u64 - 4));
-                return self.step(file, len, grows);
+                return self.step(medium, len, grows);
             }
             if count == 0 {
                 break;
@@ -120,20 +121,22 @@ impl Indexer {
     }
 
     /// Believes the index in the metadata of a finished file, if it is right.
-    fn by_its_index(file: &File) -> io::Result<Option<Self>> {
-        let len = file.metadata()?.len();
+    fn by_its_index(medium: &Medium) -> io::Result<Option<Self>> {
+        let len = medium.len()?;
         let mut indexer = Self::new();
-        if indexer.step(file, len, true)?.is_none() {
+        if indexer.step(medium, len, true)?.is_none() {
             return Ok(None);
         }
         let Some(metadata) = indexer.index().metadata.clone() else { return Ok(None) };
         let key_frames = metadata.key_frames();
         let size = metadata.properties().get("filesize").and_then(|size| size.as_number());
         let (Some(duration), true) = (metadata.duration(), size == Some(len as f64)) else { return Ok(None) };
-        if key_frames.is_empty() || is_sparse(&key_frames) || !are_right(file, &key_frames)? {
+        // Nobody walks through an object for what is better than good enough.
+        let is_sparse = !medium.is_far() && is_sparse(&key_frames);
+        if key_frames.is_empty() || is_sparse || !are_right(medium, &key_frames)? {
             return Ok(None);
         }
-        if !indexer.read_head(file, len)? {
+        if !indexer.read_head(medium, len)? {
             return Ok(None);
         }
         let index = &mut indexer.builder.index;
@@ -147,16 +150,16 @@ impl Indexer {
     }
 
     /// Looks for the tracks that the file's header promises. Says whether they are all there.
-    fn read_head(&mut self, file: &File, len: u64) -> io::Result<bool> {
+    fn read_head(&mut self, medium: &Medium, len: u64) -> io::Result<bool> {
         let mut flags = [0; 5];
-        read_at(file, &mut flags, 0)?;
+        medium.read_at(&mut flags, 0)?;
         let promised = [(MediaKind::Audio, flags[4] & 4 != 0), (MediaKind::Video, flags[4] & 1 != 0)];
         let is_there = |builder: &Builder, (kind, is_promised): (MediaKind, bool)| {
             let mut tracks = builder.index.tracks.iter();
             !is_promised || tracks.any(|track| track.id.kind == kind && track.first.is_some())
         };
         for _ in 0..HEAD_TAGS {
-            let Some(place) = self.step(file, len, true)? else { break };
+            let Some(place) = self.step(medium, len, true)? else { break };
             let are_there = promised.into_iter().all(|kind| is_there(&self.builder, kind));
             if are_there && place.dts - self.builder.index.begin() >= HEAD_TIME {
                 break;
@@ -173,13 +176,18 @@ fn is_sparse(key_frames: &[(u64, Timestamp)]) -> bool {
     key_frames.len() >= NEVER_THINNED && mean > TOO_SPARSE.as_nanos()
 }
 
-/// Whether there are key frames where an index says so, in order.
-fn are_right(file: &File, key_frames: &[(u64, Timestamp)]) -> io::Result<bool> {
+/// Whether there are key frames where an index says so, in order. In an object the first, one in the middle and the last
+/// answer for all.
+fn are_right(medium: &Medium, key_frames: &[(u64, Timestamp)]) -> io::Result<bool> {
     let mut head = [0; Scan::HEAD + BODY_HEAD];
     let mut after = 0;
-    for &(position, at) in key_frames {
+    let last = key_frames.len().saturating_sub(1);
+    for (n, &(position, at)) in key_frames.iter().enumerate() {
+        if medium.is_far() && ![0, last / 2, last].contains(&n) {
+            continue;
+        }
         let mut scan = Scan::at(position);
-        let count = read_at(file, &mut head, scan.head_at())?;
+        let count = medium.read_at(&mut head, scan.head_at())?;
         let Step::Tag(place) = scan.step(&head[..count], u64::MAX) else { return Ok(false) };
         let body = Bytes::copy_from_slice(&head[Scan::HEAD.min(count)..count]);
         let is_key = key_kind(&place, body).is_some_and(|(track, dts)| track == TrackId::VIDEO && dts == at);
@@ -194,16 +202,16 @@ fn are_right(file: &File, key_frames: &[(u64, Timestamp)]) -> io::Result<bool> {
 /// The last key frame between two points of an index that is not later than `at`: an index that was thinned out names only
 /// some.
 pub(super) fn last_key_frame(
-    file: &File,
+    medium: &Medium,
     from: Point,
     to: Option<Point>,
     at: Timestamp,
 ) -> io::Result<Point> {
     let (mut scan, mut window, mut found) = (Scan::at(from.position), Window::default(), from);
     let end = to.map_or(u64::MAX, |to| to.position);
-    let len = file.metadata()?.len();
+    let len = medium.len()?;
     loop {
-        let head = window.bytes(file, scan.head_at(), Scan::HEAD + BODY_HEAD)?;
+        let head = window.bytes(medium, scan.head_at(), Scan::HEAD + BODY_HEAD)?;
         let Step::Tag(place) = scan.step(head, len) else { return Ok(found) };
         if place.position >= end || place.dts > at {
             return Ok(found);
@@ -228,7 +236,7 @@ fn key_kind(place: &TagPlace, head: Bytes) -> Option<(TrackId, Timestamp)> {
 /// Reads frames one after the other.
 #[derive(Debug)]
 pub(super) struct Frames {
-    file: Arc<File>,
+    medium: Arc<Medium>,
     demuxer: Demuxer,
     input: BytesMut,
     /// What is still to be read of the file.
@@ -237,11 +245,11 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Those of the tags from `begin` to `end`.
-    pub(super) fn new(file: Arc<File>, begin: u64, end: Option<u64>) -> Self {
+    pub(super) fn new(medium: Arc<Medium>, begin: u64, end: Option<u64>) -> Self {
         let demuxer = Demuxer::resume(begin);
         // A tag is read from the back pointer before it, and so ends before the back pointer of the next.
         let range = demuxer.reader().position()..end.map_or(u64::MAX, |end| end.saturating_sub(4));
-        Self { file, demuxer, input: BytesMut::new(), range }
+        Self { medium, demuxer, input: BytesMut::new(), range }
     }
 
     /// The next frame; `None` if there is no more now.
@@ -254,7 +262,7 @@ impl Frames {
             let before = self.input.len();
             let left = usize::try_from(self.range.end.saturating_sub(self.range.start)).unwrap_or(usize::MAX);
             self.input.resize(before + READ.min(left), 0);
-            let count = read_at(&self.file, &mut self.input[before..], self.range.start)?;
+            let count = self.medium.read_at(&mut self.input[before..], self.range.start)?;
             self.input.truncate(before + count);
             self.range.start += count as u64;
             if count == 0 {

@@ -2,7 +2,6 @@
 //! what one must hold in memory small, and every name and place as it was while the file grew.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use flumen_media::mp4::{BoxHeader, Movie, Sample};
 use flumen_media::{Frame, Timestamp};
 
 use super::index::{Builder, Index, Point};
-use super::window::{read_at, read_exact};
+use super::medium::Medium;
 
 /// The largest `moov` or `moof` that a recording has: one fragment is a second or so.
 const MAX_INDEX: u64 = 64 << 20;
@@ -25,9 +24,10 @@ pub(super) struct Indexer {
 
 impl Indexer {
     /// Looks at `file`.
-    pub(super) fn open(file: &File) -> io::Result<Self> {
+    pub(super) fn open(medium: &Medium) -> io::Result<Self> {
         let mut indexer = Self { walk: Walk::default(), builder: Builder::default() };
-        indexer.extend(file)?;
+        medium.may_be_searched()?;
+        indexer.extend(medium)?;
         Ok(indexer)
     }
 
@@ -41,8 +41,8 @@ impl Indexer {
     }
 
     /// Goes on where it stopped.
-    pub(super) fn extend(&mut self, file: &File) -> io::Result<()> {
-        while let Some(fragment) = self.walk.next(file)? {
+    pub(super) fn extend(&mut self, medium: &Medium) -> io::Result<()> {
+        while let Some(fragment) = self.walk.next(medium)? {
             let Some(movie) = &self.walk.movie else { return Ok(()) };
             self.builder.begin_at(fragment.position);
             for track in movie.tracks() {
@@ -54,7 +54,7 @@ impl Indexer {
                 let Some(track) = movie.track(sample.track) else { continue };
                 let mut frame = track.frame(sample, Bytes::new());
                 frame.payload = if self.builder.wants_whole(&frame) {
-                    read_exact(file, sample.offset, sample.size as usize)?
+                    medium.read_exact(sample.offset, sample.size as usize)?
                 } else {
                     // As much as tells that there is something.
                     Bytes::from_static(&[0]).slice(..usize::from(sample.size > 0))
@@ -86,11 +86,11 @@ struct Walk {
 
 impl Walk {
     /// The next fragment that is whole; `None` if there is no more now.
-    fn next(&mut self, file: &File) -> io::Result<Option<Fragment>> {
-        let len = file.metadata()?.len();
+    fn next(&mut self, medium: &Medium) -> io::Result<Option<Fragment>> {
+        let len = medium.len()?;
         loop {
             let mut head = [0; BoxHeader::MAX_LEN];
-            let count = read_at(file, &mut head, self.position)?;
+            let count = medium.read_at(&mut head, self.position)?;
             let Some(header) = BoxHeader::parse(&head[..count]).map_err(damaged)? else { return Ok(None) };
             let at = self.position;
             let end = at.saturating_add(header.size.unwrap_or(len - at));
@@ -102,7 +102,7 @@ impl Walk {
                 if content_len > MAX_INDEX {
                     return Err(io::Error::new(ErrorKind::InvalidData, "an index that is too large"));
                 }
-                read_exact(file, at + header.header_len, content_len as usize)
+                medium.read_exact(at + header.header_len, content_len as usize)
             };
             match (&header.kind.0, &mut self.movie) {
                 // What holds all the rest of a finished file.
@@ -138,7 +138,7 @@ fn damaged(error: flumen_media::mp4::Error) -> io::Error {
 /// Reads frames one after the other.
 #[derive(Debug)]
 pub(super) struct Frames {
-    file: Arc<File>,
+    medium: Arc<Medium>,
     walk: Walk,
     /// `None` for everything from the first fragment on.
     begin: Option<Point>,
@@ -152,7 +152,7 @@ impl Frames {
     /// Those from `begin` up to `end` in a file whose tracks `movie` describes; at its beginning, `is_first`, with their
     /// configurations.
     pub(super) fn new(
-        file: Arc<File>,
+        medium: Arc<Medium>,
         movie: Movie,
         (begin, is_first): (Point, bool),
         end: Option<Point>,
@@ -160,7 +160,7 @@ impl Frames {
         let tracks = movie.tracks().iter().filter(|_| is_first);
         let configs = tracks.filter_map(|track| track.config_frame(begin.at)).collect();
         let walk = Walk { position: begin.position, movie: Some(movie) };
-        Self { file, walk, begin: Some(begin).filter(|_| !is_first), end, ready: VecDeque::new(), configs }
+        Self { medium, walk, begin: Some(begin).filter(|_| !is_first), end, ready: VecDeque::new(), configs }
     }
 
     /// The next frame; `None` if there is no more now.
@@ -171,13 +171,13 @@ impl Frames {
         loop {
             if let (Some(sample), Some(movie)) = (self.ready.pop_front(), &self.walk.movie) {
                 let Some(track) = movie.track(sample.track) else { continue };
-                let payload = read_exact(&self.file, sample.offset, sample.size as usize)?;
+                let payload = self.medium.read_exact(sample.offset, sample.size as usize)?;
                 return Ok(Some(track.frame(&sample, payload)));
             }
             if self.end.is_some_and(|end| self.walk.position > end.position) {
                 return Ok(None);
             }
-            let Some(fragment) = self.walk.next(&self.file)? else { return Ok(None) };
+            let Some(fragment) = self.walk.next(&self.medium)? else { return Ok(None) };
             let position = fragment.position;
             let (begin, end) = (self.begin, self.end);
             // Of the fragment where a point is, the time tells what is before it and what is behind it.

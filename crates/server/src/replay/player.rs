@@ -84,6 +84,8 @@ pub(crate) enum Due {
     Frames,
     /// There are no more.
     End,
+    /// There are more, and they cannot be read.
+    Failed,
 }
 
 impl Player {
@@ -223,7 +225,7 @@ impl Player {
                 Ok(false) => return Due::End,
                 Err(error) => {
                     warn!(%error, "the recording cannot be read on");
-                    return Due::End;
+                    return Due::Failed;
                 }
             }
         };
@@ -281,6 +283,13 @@ impl Player {
         let frame = Frame { dts: Timestamp::ZERO + (frame.dts - self.origin), ..frame.clone() };
         let (_, body) = encode_body(&frame, self.dialect);
         session.send_media(media(&frame, body, self.stream), output)
+    }
+
+    /// Tells the player that it gets no more. It may still go elsewhere.
+    pub(crate) fn fail(&mut self, session: &mut ServerSession, output: &mut Output) {
+        self.feed = None;
+        let reason = "The recording cannot be read on.";
+        session.send_status(self.stream, Status::PLAY_FAILED, reason, output);
     }
 
     /// Tells the player that it has got everything. It may still go elsewhere.

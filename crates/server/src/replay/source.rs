@@ -1,9 +1,6 @@
 //! A recording that was opened: its index, and its frames from any point on.
 
-use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use flumen_media::mp4::Movie;
@@ -11,13 +8,14 @@ use flumen_media::{Frame, Timestamp, TrackId};
 use parking_lot::Mutex;
 
 use super::index::{Index, Point};
+use super::medium::{Medium, Turn};
 use super::{flv, mp4};
+use crate::config::RecordFormat;
 
-/// A recording. Everything here may block: it reads a file.
+/// A recording. Everything here may block: it reads a file, or an object in storage.
 #[derive(Debug)]
 pub(crate) struct Recording {
-    file: Arc<File>,
-    identity: (u64, u64),
+    medium: Arc<Medium>,
     state: Mutex<State>,
 }
 
@@ -26,7 +24,7 @@ struct State {
     indexer: Indexer,
     /// What the indexer knows, for those who read it.
     index: Arc<Index>,
-    /// Of the file, when it was looked at last.
+    /// Of the medium, when it was looked at last.
     len: u64,
 }
 
@@ -46,34 +44,36 @@ impl Indexer {
 }
 
 impl Recording {
-    /// Opens the recording at `path`, which `grows` or is complete.
-    pub(super) fn open(path: &Path, grows: bool) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
-        let is_mp4 = path.extension().is_some_and(|extension| extension == "mp4");
-        let indexer = if is_mp4 {
-            Indexer::Mp4(mp4::Indexer::open(&file)?)
-        } else {
-            Indexer::Flv(flv::Indexer::open(&file, grows)?)
+    /// Opens the recording that `medium` holds, which `grows` or is complete.
+    pub(super) fn open(medium: Medium, format: RecordFormat, grows: bool) -> io::Result<Self> {
+        let len = medium.len()?;
+        let indexer = match format {
+            RecordFormat::Mp4 => Indexer::Mp4(mp4::Indexer::open(&medium)?),
+            RecordFormat::Flv => Indexer::Flv(flv::Indexer::open(&medium, grows)?),
         };
         let index = Arc::new(indexer.index().clone());
-        let state = Mutex::new(State { indexer, index, len: about.len() });
-        Ok(Self { file: Arc::new(file), identity: identity(&about), state })
+        let state = Mutex::new(State { indexer, index, len });
+        Ok(Self { medium: Arc::new(medium), state })
     }
 
-    /// Whether it is the file that `about` is about, with everything that is known of it.
-    pub(super) fn is(&self, about: &Metadata) -> bool {
-        self.identity == identity(about) && about.len() >= self.state.lock().index.bytes
+    /// Whether it is what `medium` holds, with everything that is known of it.
+    pub(super) fn is(&self, medium: &Medium) -> io::Result<bool> {
+        Ok(self.medium.is(medium)? && medium.len()? >= self.state.lock().index.bytes)
+    }
+
+    /// Waits until one thread more may read it.
+    pub(super) async fn turn(&self) -> io::Result<Turn> {
+        self.medium.turn().await
     }
 
     /// What is known of it, with what was added to it meanwhile.
     pub(crate) fn index(&self, grows: bool) -> io::Result<Arc<Index>> {
         let mut state = self.state.lock();
-        let len = self.file.metadata()?.len();
+        let len = self.medium.len()?;
         if len != state.len {
             match &mut state.indexer {
-                Indexer::Flv(indexer) => indexer.extend(&self.file, grows)?,
-                Indexer::Mp4(indexer) => indexer.extend(&self.file)?,
+                Indexer::Flv(indexer) => indexer.extend(&self.medium, grows)?,
+                Indexer::Mp4(indexer) => indexer.extend(&self.medium)?,
             }
             if state.indexer.index().bytes != state.index.bytes {
                 state.index = Arc::new(state.indexer.index().clone());
@@ -92,17 +92,23 @@ impl Recording {
             return Ok(point);
         }
         let next = index.points.iter().find(|next| next.position > point.position);
-        flv::last_key_frame(&self.file, point, next.copied(), at)
+        flv::last_key_frame(&self.medium, point, next.copied(), at)
     }
 
     /// The frames from `begin` up to `end`, or as far as there are any.
     pub(crate) fn frames(&self, begin: Point, end: Option<Point>) -> Frames {
-        let file = self.file.clone();
+        let medium = self.medium.clone();
         let is_first = self.state.lock().index.points.first() == Some(&begin);
-        Frames(match self.movie() {
-            Some(movie) => Container::Mp4(Box::new(mp4::Frames::new(file, movie, (begin, is_first), end))),
-            None => Container::Flv(flv::Frames::new(file, begin.position, end.map(|end| end.position))),
-        })
+        let container = match self.movie() {
+            Some(movie) => {
+                Container::Mp4(Box::new(mp4::Frames::new(medium.clone(), movie, (begin, is_first), end)))
+            }
+            None => {
+                let end = end.map(|end| end.position);
+                Container::Flv(flv::Frames::new(medium.clone(), begin.position, end))
+            }
+        };
+        Frames { medium, container }
     }
 
     fn movie(&self) -> Option<Movie> {
@@ -113,14 +119,12 @@ impl Recording {
     }
 }
 
-/// What stays when a file is renamed, and differs from a new file of the same name.
-fn identity(about: &Metadata) -> (u64, u64) {
-    (about.dev(), about.ino())
-}
-
 /// The frames of a recording, one after the other.
 #[derive(Debug)]
-pub(crate) struct Frames(Container);
+pub(crate) struct Frames {
+    medium: Arc<Medium>,
+    container: Container,
+}
 
 #[derive(Debug)]
 enum Container {
@@ -129,9 +133,14 @@ enum Container {
 }
 
 impl Frames {
+    /// Waits until one thread more may read them.
+    pub(super) async fn turn(&self) -> io::Result<Turn> {
+        self.medium.turn().await
+    }
+
     /// The next frame; `None` if there is no more, or not yet.
     pub(crate) fn next(&mut self) -> io::Result<Option<Frame>> {
-        match &mut self.0 {
+        match &mut self.container {
             Container::Flv(frames) => frames.next(),
             Container::Mp4(frames) => frames.next(),
         }

@@ -1,10 +1,8 @@
 //! Small reads at places that lie close together.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::io;
 
-use bytes::{Bytes, BytesMut};
+use super::medium::Medium;
 
 /// What one read of the file takes: several tags of sound, and no more than the system reads from a disk anyway.
 const READ: usize = 8 * 1024;
@@ -18,14 +16,14 @@ pub(super) struct Window {
 
 impl Window {
     /// Up to `len` bytes at `at`; fewer at the end of the file. They are what the file held when they were read.
-    pub(super) fn bytes(&mut self, file: &File, at: u64, len: usize) -> io::Result<&[u8]> {
+    pub(super) fn bytes(&mut self, medium: &Medium, at: u64, len: usize) -> io::Result<&[u8]> {
         let inside = at.checked_sub(self.at).and_then(|offset| usize::try_from(offset).ok());
         let inside = inside.filter(|offset| offset.saturating_add(len) <= self.bytes.len());
         let offset = match inside {
             Some(offset) => offset,
             None => {
                 self.bytes.resize(READ.max(len), 0);
-                let count = read_at(file, &mut self.bytes, at)?;
+                let count = medium.read_at(&mut self.bytes, at)?;
                 self.bytes.truncate(count);
                 self.at = at;
                 0
@@ -39,28 +37,4 @@ impl Window {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
     }
-}
-
-/// Fills `bytes` from `at` on; gives how many there were.
-pub(super) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut count = 0;
-    while count < bytes.len() {
-        match file.read_at(&mut bytes[count..], at + count as u64) {
-            Ok(0) => break,
-            Ok(read) => count += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(count)
-}
-
-/// `len` bytes at `at`.
-///
-/// # Errors
-/// Also if the file ends before.
-pub(super) fn read_exact(file: &File, at: u64, len: usize) -> io::Result<Bytes> {
-    let mut bytes = BytesMut::zeroed(len);
-    file.read_exact_at(&mut bytes, at)?;
-    Ok(bytes.freeze())
 }

@@ -6,14 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use futures_util::stream::BoxStream;
 use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::signer::{Method, Url};
-use object_store::{
-    Attributes, Error, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStoreExt, PutOptions,
-    PutPayload,
-};
+use object_store::{Attributes, Error, MultipartUpload, ObjectMeta, ObjectStoreExt, PutOptions, PutPayload};
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -144,19 +140,6 @@ impl Client {
     pub(super) async fn read(&self, name: &Path, range: Range<u64>) -> Result<Bytes, Error> {
         self.timed("get", async |backend, prefix| backend.objects.get_range(&join(prefix, name), range).await)
             .await
-    }
-
-    /// A part of an object, as it comes.
-    pub(super) async fn stream(
-        &self,
-        name: &Path,
-        range: Range<u64>,
-    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
-        self.timed("get", async |backend, prefix| {
-            let options = GetOptions::new().with_range(Some(GetRange::Bounded(range)));
-            Ok(backend.objects.get_opts(&join(prefix, name), options).await?.into_stream())
-        })
-        .await
     }
 
     /// Deletes an object; that there is none is fine.

@@ -16,6 +16,7 @@ mod client;
 mod keeper;
 mod ledger;
 mod local;
+mod object;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 mod remote;
 mod retention;
@@ -23,12 +24,9 @@ mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
-use std::ops::Range;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::signer::Method;
 use parking_lot::Mutex;
@@ -41,6 +39,8 @@ use self::client::Client;
 pub(crate) use self::ledger::Stored;
 use self::ledger::{Entry, Ledger};
 use self::local::LocalFile;
+use self::object::Blocks;
+pub(crate) use self::object::StoredFile;
 use crate::app::App;
 use crate::config::{Settings, Storage as StorageSettings, StorageUrl};
 use crate::events::{Events, Happening};
@@ -123,6 +123,18 @@ pub(crate) enum StorageError {
     State(#[from] StoreError),
 }
 
+impl From<StorageError> for io::Error {
+    /// [`ErrorKind::HostUnreachable`] means that storage is away.
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unknown => ErrorKind::NotFound.into(),
+            StorageError::Away(_) => Self::new(ErrorKind::HostUnreachable, error),
+            StorageError::Disk(error) => error,
+            StorageError::State(error) => Self::other(error),
+        }
+    }
+}
+
 impl From<object_store::Error> for StorageError {
     fn from(error: object_store::Error) -> Self {
         match error {
@@ -146,6 +158,8 @@ pub(crate) struct Storage {
     waiting: Mutex<(usize, u64)>,
     /// Told when there is something to do.
     work: Notify,
+    /// What was read of recordings last.
+    blocks: Blocks,
 }
 
 impl fmt::Debug for Storage {
@@ -195,7 +209,8 @@ impl Storage {
         metrics: StorageMetrics,
     ) -> Self {
         let (sending, waiting, work) = (Mutex::default(), Mutex::default(), Notify::new());
-        Self { settings, client, ledger, recordings, events, metrics, sending, waiting, work }
+        let blocks = Blocks::default();
+        Self { settings, client, ledger, recordings, events, metrics, sending, waiting, work, blocks }
     }
 
     /// Whether storage has answered when it was asked last.
@@ -258,7 +273,7 @@ impl Storage {
     /// [`StorageError::Unknown`]
     pub(crate) fn open(self: &Arc<Self>, name: &str) -> Result<StoredFile, StorageError> {
         let stored = self.ledger.stored(name).ok_or(StorageError::Unknown)?;
-        Ok(StoredFile { storage: self.clone(), object: object(name), bytes: stored.bytes })
+        Ok(StoredFile::new(self.clone(), object(name), stored))
     }
 
     /// How a client gets at a recording in storage: under `storage.public-url`, with an address that storage signs for this
@@ -273,9 +288,9 @@ impl Storage {
             (settings.public_url.clone(), settings.link_expiry)
         };
         if let Some(public) = public {
-            return Ok(Link::Elsewhere(below(public.url(), &file.object)));
+            return Ok(Link::Elsewhere(below(public.url(), file.object())));
         }
-        match self.client.sign(method, &file.object, expiry).await {
+        match self.client.sign(method, file.object(), expiry).await {
             Ok(Some(url)) => Ok(Link::Elsewhere(url)),
             Ok(None) => Ok(Link::Here(file)),
             // Credentials that may read need not be good for signatures.
@@ -306,35 +321,6 @@ impl Storage {
         self.events.tell(Happening::RecordingDeleted { recording: name.to_owned(), reason: reason.label() });
         self.work.notify_one();
         Ok(())
-    }
-}
-
-/// A recording in storage that is read.
-pub(crate) struct StoredFile {
-    storage: Arc<Storage>,
-    object: Path,
-    bytes: u64,
-}
-
-impl StoredFile {
-    /// Its size in bytes.
-    pub(crate) fn len(&self) -> u64 {
-        self.bytes
-    }
-
-    /// A part of it, as it comes.
-    ///
-    /// # Errors
-    /// When storage does not begin to give it.
-    pub(crate) async fn stream(
-        &self,
-        range: Range<u64>,
-    ) -> Result<BoxStream<'static, Result<Bytes, object_store::Error>>, StorageError> {
-        // Stores take no empty range.
-        if range.is_empty() {
-            return Ok(futures_util::stream::empty().boxed());
-        }
-        Ok(self.storage.client.stream(&self.object, range).await?)
     }
 }
 

@@ -1,11 +1,15 @@
 //! Recordings on their way to a store that fails, lies and forgets as the tests want it to.
 
+mod object;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{
@@ -41,6 +45,10 @@ struct Flaky {
     forgets: AtomicBool,
     /// It changes what it is given.
     lies: AtomicBool,
+    /// It never says what it has.
+    hangs: AtomicBool,
+    /// How often it was asked what it has.
+    gets: AtomicUsize,
 }
 
 impl Flaky {
@@ -99,6 +107,10 @@ impl ObjectStore for Flaky {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.asked()?;
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.memory.get_opts(path, options).await
     }
 
@@ -280,15 +292,9 @@ async fn a_recording_moves_to_storage() {
             assert_eq!(run.storage.location(NAME, bytes as u64), Location::Stored);
             assert_eq!(run.storage.stored(NAME).map(|stored| stored.bytes), Some(bytes as u64));
             let file = run.storage.open(NAME).expect("stored");
-            let all: Vec<Bytes> = file
-                .stream(0..file.len())
-                .await
-                .expect("there")
-                .map(|part| part.expect("there"))
-                .collect()
-                .await;
+            let range = 0..file.len();
+            let all: Vec<Bytes> = file.stream(range).await.expect("there").try_collect().await.expect("all");
             assert_eq!(all.concat(), content);
-            drop(file);
             run.storage.delete(NAME, Reason::Asked).await.expect("deleted");
             run.until(async || run.storage.ledger.entry(NAME).is_none()).await;
             assert_eq!(site.store.content(NAME).await, None);

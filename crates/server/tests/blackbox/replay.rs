@@ -10,6 +10,7 @@ use flumen_media::flv::{Header, Metadata, Recording, TagType, parse_body};
 use flumen_media::{Frame, Timestamp};
 use flumen_rtmp::proto::{Command, Message, MessageStreamId, MessageType, UserControl};
 use flumen_rtmp::{ClientOptions, Publisher};
+use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
 use crate::server::{PATIENCE, Server};
@@ -73,6 +74,27 @@ pub(crate) async fn server(flags: &str) -> (Server, PathBuf) {
     let path = folder.join(RECORDING);
     write_recording(&path, true);
     (server, path)
+}
+
+/// A server that has [`RECORDING`] in storage alone, and the folder that is its storage.
+pub(crate) async fn server_with_storage() -> (Server, TempDir) {
+    let kept = tempfile::tempdir().expect("a folder");
+    let folder = kept.path().join("recordings");
+    fs::create_dir(&folder).expect("a folder");
+    write_recording(&folder.join(RECORDING), true);
+    let server =
+        Server::start(&format!("--record-upload --storage-url file:{}", kept.path().display())).await;
+    // It looks at what is there when it starts.
+    let web = Web::of(&server).await;
+    web.get_until("/api/v1/recordings", |list| list["recordings"][0]["location"] == "stored").await;
+    (server, kept)
+}
+
+/// Lets storage answer nothing but errors: a file is no folder.
+pub(crate) fn break_storage(kept: &TempDir) {
+    let folder = kept.path().join("recordings");
+    fs::rename(&folder, kept.path().join("away")).expect("renamed");
+    fs::write(folder, "in the way").expect("written");
 }
 
 /// A client that plays a recording.
@@ -377,6 +399,40 @@ async fn a_deleted_recording_is_played_to_its_end_and_then_gone() {
     assert_media(&player.rest().await, 120..200);
     let mut late = Player::ask(&server, RECORDING, &[0.0]).await;
     late.until("NetStream.Play.StreamNotFound").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_recording_in_storage_alone_is_played_as_from_its_file() {
+    let (server, _kept) = server_with_storage().await;
+    for name in [RECORDING, "live_show_20260101_000000"] {
+        let got = Player::hungry(&server, name, &[-2_000.0]).await.rest().await;
+        let Got::Metadata(metadata) = &got[4] else { panic!("{:?}", got[4]) };
+        assert_eq!(metadata.duration(), Some(20.0), "{name}");
+        assert_media(&got, 0..SECONDS * FPS);
+    }
+    let part = Player::hungry(&server, RECORDING, &[5_500.0, 2_000.0]).await.rest().await;
+    assert_media_since(&part, 50..75, 50);
+    let mut player = Player::ask(&server, RECORDING, &[0.0]).await;
+    player.picture().await;
+    player.call("seek", &[Value::from(19_900.0)]).await;
+    player.until("NetStream.Seek.Notify").await;
+    assert_media(&player.rest().await, 190..200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn storage_that_is_away_fails_players_of_recordings_and_no_others() {
+    let (server, kept) = server_with_storage().await;
+    let feed = Feed::start(&server.url("live/show")).await;
+    let mut viewer = Viewer::start(&server.url("live/show")).await;
+    break_storage(&kept);
+    let mut player = Player::ask(&server, RECORDING, &[0.0]).await;
+    let refused = timeout(PATIENCE, player.wire.next_status()).await.expect("in time");
+    assert_eq!(refused.as_deref(), Some("NetStream.Play.Failed"));
+    viewer.sees(10).await;
+    viewer.stays_content().await;
+    feed.finish().await;
     server.stop().await;
 }
 

@@ -9,7 +9,9 @@ use flumen_media::{Timestamp, TrackId};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::replay::{RECORDING, SECONDS, server, stream, write_recording};
+use crate::replay::{
+    RECORDING, SECONDS, break_storage, server, server_with_storage, stream, write_recording,
+};
 use crate::server::Server;
 use crate::stream::Feed;
 use crate::web::{Answer, Web};
@@ -124,6 +126,63 @@ async fn a_recording_is_listed_whole_and_its_segments_hold_all_of_it() {
     }
     fs::remove_file(path).expect("it is there");
     assert_eq!(web.get(&format!("/vod/{RECORDING}/index.m3u8")).await.status, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_recording_in_storage_alone_is_the_same_over_http() {
+    let (here, path) = server("").await;
+    let (there, kept) = server_with_storage().await;
+    let (web, far) = (Web::of(&here).await, Web::of(&there).await);
+    let base = format!("/vod/{RECORDING}");
+    let multivariant = playlist(&far, &format!("{base}/index.m3u8")).await;
+    assert!(multivariant.contains("CODECS=\"avc1.640028,mp4a.40.2\""), "{multivariant}");
+    let media = playlist(&far, &format!("{base}/v0.m3u8")).await;
+    assert_eq!(media, playlist(&web, &format!("{base}/v0.m3u8")).await);
+    for name in uris(&media).into_iter().chain([init(&media)]) {
+        let path = format!("{base}/{name}");
+        assert_eq!(bytes(&far, &path).await, bytes(&web, &path).await, "{name}");
+    }
+
+    let file = fs::read(path).expect("a recording");
+    assert_eq!(bytes(&far, &base).await, file);
+    let ask = async |method, header: (&'static str, &str)| {
+        let request = far.request(method, &base).header(header.0, header.1);
+        request.send().await.expect("an answer")
+    };
+    for (range, part) in [("bytes=5-99", &file[5..100]), ("bytes=-7", &file[file.len() - 7..])] {
+        let answer = ask(Method::GET, ("range", range)).await;
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (206, &"video/x-flv".parse().expect("text"))
+        );
+        assert_eq!(answer.bytes().await.expect("a body"), part, "{range}");
+    }
+    assert_eq!(ask(Method::GET, ("range", "bytes=99999999-")).await.status(), 416);
+    let head = ask(Method::HEAD, ("accept", "*/*")).await;
+    assert_eq!(head.headers()["content-length"], file.len().to_string());
+    assert_eq!(head.headers()["cache-control"], "public, max-age=3600");
+    let playback = &far.get("/api/v1/recordings").await.ok()["recordings"][0]["playback"];
+    assert_eq!(playback["hls"], format!("{base}/index.m3u8"));
+
+    break_storage(&kept);
+    far.get(&base).await.problem(503);
+    far.get("/vod/live_show_20260101_000001.flv/index.m3u8").await.problem(404);
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test]
+async fn storage_that_is_away_is_told_to_who_asks_for_hls() {
+    let (server, kept) = server_with_storage().await;
+    break_storage(&kept);
+    let web = Web::of(&server).await;
+    for name in ["index.m3u8", "v0.m3u8", "r-v0-0-2000.m4s"] {
+        web.get(&format!("/vod/{RECORDING}/{name}")).await.problem(503);
+    }
+    fs::remove_file(kept.path().join("recordings")).expect("removed");
+    fs::rename(kept.path().join("away"), kept.path().join("recordings")).expect("back");
+    playlist(&web, &format!("/vod/{RECORDING}/v0.m3u8")).await;
     server.stop().await;
 }
 

@@ -99,7 +99,7 @@ impl Asking<'_> {
             return Ok(rendition.init());
         }
         let segment = segments.find(id, name).ok_or_else(no_file)?;
-        let made = replay::blocking(move || rendition.make(&replay.recording, segment)).await;
+        let made = replay::read(&replay.recording, move |recording| rendition.make(recording, segment)).await;
         made.map_err(|error| no_recording(&error))
     }
 
@@ -131,6 +131,8 @@ fn no_file() -> Problem {
 fn no_recording(error: &io::Error) -> Problem {
     match error.kind() {
         ErrorKind::NotFound => Problem::not_found("there is no such recording"),
+        ErrorKind::HostUnreachable => Problem::storage_is_away(),
+        ErrorKind::Unsupported => Problem::new(StatusCode::NOT_IMPLEMENTED, error.to_string()),
         _ => {
             warn!(%error, "a recording cannot be read");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the recording cannot be read")

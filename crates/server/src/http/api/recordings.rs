@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flumen_hub::StreamKey;
@@ -24,7 +23,6 @@ use super::streams::{Done, not_found};
 use crate::app::App;
 use crate::auth::routes::rtmp_base;
 use crate::config::{AsText, RecordFormat};
-use crate::http::range::{Wanted, wanted};
 use crate::http::{Problem, Routes};
 use crate::record::{format, is_recording, length, parts};
 use crate::replay;
@@ -68,8 +66,8 @@ struct Recording {
     duration: Option<f64>,
     /// Its size so far.
     bytes: u64,
-    /// Where players find it; left open while it is in storage alone.
-    playback: Option<Playback>,
+    /// Where players find it.
+    playback: Playback,
 }
 
 /// Where a recording is played from. Where playing takes a token, one for `vod/{id}` belongs behind it.
@@ -141,7 +139,7 @@ async fn list(
                 all.push(recording);
             }
         }
-        all.extend(stored.iter().map(|(name, stored)| Recording::of_stored(name, *stored)));
+        all.extend(stored.iter().map(|(name, stored)| Recording::of_stored(name, *stored, base.as_deref())));
         all.sort_by(|a: &Recording, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
         Ok(all)
     })
@@ -162,7 +160,7 @@ async fn one(
     let base = rtmp_base(&app, &uri, &headers);
     let Some(path) = local(&app, &id)? else {
         let stored = app.storage.stored(&id).ok_or_else(unknown)?;
-        return Ok(Json(Recording::of_stored(&id, stored)));
+        return Ok(Json(Recording::of_stored(&id, stored, base.as_deref())));
     };
     let recording = blocking(move || {
         let mut recording = Recording::of(&app, &id, fs::metadata(&path)?.len(), base.as_deref());
@@ -191,9 +189,8 @@ async fn file(
     let Some(path) = local(&app, &id)? else {
         return from_storage(&app, &id, request.method(), request.headers()).await;
     };
-    let disposition = format!("attachment; filename=\"{id}\"");
     let file = ServeFile::new(path).oneshot(request).await.into_response();
-    Ok(([(header::CONTENT_DISPOSITION, disposition)], file).into_response())
+    Ok((attachment(&id), file).into_response())
 }
 
 /// A recording that is in storage alone: where it is, or what the client wants of it.
@@ -211,32 +208,13 @@ async fn from_storage(
         }
         Link::Here(file) => file,
     };
-    let length = file.len();
-    // No tag and no date are told, so a condition on them cannot be true.
-    let range = headers.get(header::RANGE).filter(|_| !headers.contains_key(header::IF_RANGE));
-    let wanted =
-        range.and_then(|range| range.to_str().ok()).map_or(Wanted::All, |range| wanted(range, length));
-    let (status, range) = match wanted {
-        Wanted::All => (StatusCode::OK, 0..length),
-        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => {
-            let content = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, content).into_response());
-        }
-    };
-    let part = (status == StatusCode::PARTIAL_CONTENT)
-        .then(|| [(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1))]);
-    let headers = [
-        (header::CONTENT_TYPE, media_type(id).to_owned()),
-        (header::CONTENT_LENGTH, (range.end - range.start).to_string()),
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}\"")),
-    ];
-    let body = match method {
-        &Method::HEAD => Body::empty(),
-        _ => Body::from_stream(file.stream(range).await?),
-    };
-    Ok((status, headers, part, body).into_response())
+    let response = replay::file::stored(file, id, method, headers).await?;
+    Ok((attachment(id), response).into_response())
+}
+
+/// Lets browsers save what they get under the recording's name.
+fn attachment(id: &str) -> [(HeaderName, String); 1] {
+    [(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}\""))]
 }
 
 /// Deletes a recording, here and in storage.
@@ -302,11 +280,11 @@ impl Recording {
             started_at: rfc3339(stamp),
             duration: active.map(|active| seconds(active.begun.elapsed())),
             bytes,
-            playback: Some(Playback::of(name, rtmp_base)),
+            playback: Playback::of(name, rtmp_base),
         }
     }
 
-    fn of_stored(name: &str, stored: Stored) -> Self {
+    fn of_stored(name: &str, stored: Stored, rtmp_base: Option<&str>) -> Self {
         let (stem, stamp) = parts(name).unwrap_or_default();
         Self {
             id: name.to_owned(),
@@ -317,7 +295,7 @@ impl Recording {
             started_at: rfc3339(stamp),
             duration: stored.duration,
             bytes: stored.bytes,
-            playback: None,
+            playback: Playback::of(name, rtmp_base),
         }
     }
 }
@@ -326,20 +304,10 @@ impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Unknown => unknown(),
-            StorageError::Away(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage cannot be reached now")
-            }
+            StorageError::Away(_) => Self::storage_is_away(),
             StorageError::Disk(error) => of_disk(&error),
             StorageError::State(error) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
-    }
-}
-
-/// The media type of a recording's file.
-fn media_type(id: &str) -> &'static str {
-    match format(id) {
-        Some(RecordFormat::Mp4) => "video/mp4",
-        _ => "video/x-flv",
     }
 }
 

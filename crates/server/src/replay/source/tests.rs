@@ -68,7 +68,11 @@ impl Folder {
     }
 
     fn open(&self, bytes: &[u8], grows: bool) -> Recording {
-        Recording::open(&self.file(bytes), grows).expect("a recording")
+        let path = self.file(bytes);
+        let is_mp4 = path.extension().is_some_and(|extension| extension == "mp4");
+        let format = if is_mp4 { RecordFormat::Mp4 } else { RecordFormat::Flv };
+        let medium = Medium::File(fs::File::open(path).expect("a file"));
+        Recording::open(medium, format, grows).expect("a recording")
     }
 }
 

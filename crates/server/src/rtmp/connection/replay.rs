@@ -125,6 +125,7 @@ impl Client {
                     match due {
                         Due::Frames => player.send(session, output)?,
                         Due::End => player.complete(session, output)?,
+                        Due::Failed => player.fail(session, output),
                     }
                 }
                 () = &mut kicked => return Ok(Over::Connection(self.stop(player, Ending::Kicked))),
@@ -232,6 +233,7 @@ fn refusal(error: Option<io::Error>) -> Refusal {
     debug!(%error, "no recording");
     match error.kind() {
         ErrorKind::NotFound => (Status::PLAY_STREAM_NOT_FOUND, "there is no such recording".to_owned()),
+        ErrorKind::HostUnreachable => (Status::PLAY_FAILED, "storage cannot be reached now".to_owned()),
         _ => (Status::PLAY_FAILED, "the recording cannot be read".to_owned()),
     }
 }
