@@ -156,6 +156,17 @@ impl Movie {
         })
     }
 
+    /// Lets the first sample that the movie tells of `track` be decoded at `dts`, and the others as much later. Edit lists tell
+    /// in milliseconds or so when a track begins; the fragments of the same file know it exactly.
+    pub fn begin_at(&mut self, track: TrackId, dts: Timestamp) {
+        if let Some(track) = self.tracks.iter_mut().find(|known| known.id == track) {
+            // Rounded up, as nanoseconds are units rounded down.
+            let units =
+                (i128::from(dts.as_nanos()) * i128::from(track.timescale) + 999_999_999) / 1_000_000_000;
+            track.shift = i64::try_from(units).unwrap_or(i64::MAX);
+        }
+    }
+
     /// The samples of a fragment, in the order of their decode times: the content of a `moof` box that begins at
     /// `position` in the file. Fragments come in the order of the file.
     ///

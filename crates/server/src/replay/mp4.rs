@@ -1,5 +1,8 @@
 //! MP4 recordings: by their fragments, which are all there in a finished one too, inside its `mdat`. Reading them there keeps
-//! what one must hold in memory small, and every name and place as it was while the file grew.
+//! what one must hold in memory small, and every name and place as it was while the file grew. In an object, where each
+//! fragment would cost a request, the tables of a finished one tell where they are.
+
+mod tables;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -23,12 +26,26 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    /// Looks at `file`.
+    /// Looks at what `medium` holds.
     pub(super) fn open(medium: &Medium) -> io::Result<Self> {
-        let mut indexer = Self { walk: Walk::default(), builder: Builder::default() };
+        if medium.is_far()
+            && let Some(indexer) = Self::by_tables(medium)?
+        {
+            return Ok(indexer);
+        }
         medium.may_be_searched()?;
+        let mut indexer = Self::new(Walk::default());
         indexer.extend(medium)?;
         Ok(indexer)
+    }
+
+    /// Looks at the tables of a finished file; `None` if it has none.
+    pub(super) fn by_tables(medium: &Medium) -> io::Result<Option<Self>> {
+        tables::read(medium)
+    }
+
+    fn new(walk: Walk) -> Self {
+        Self { walk, builder: Builder::default() }
     }
 
     pub(super) fn index(&self) -> &Index {
@@ -45,26 +62,41 @@ impl Indexer {
         while let Some(fragment) = self.walk.next(medium)? {
             let Some(movie) = &self.walk.movie else { return Ok(()) };
             self.builder.begin_at(fragment.position);
-            for track in movie.tracks() {
-                if let Some(config) = track.config_frame(Timestamp::ZERO) {
-                    self.builder.add(&config, fragment.position);
-                }
-            }
+            add_configs(&mut self.builder, movie, fragment.position);
             for sample in &fragment.samples {
-                let Some(track) = movie.track(sample.track) else { continue };
-                let mut frame = track.frame(sample, Bytes::new());
-                frame.payload = if self.builder.wants_whole(&frame) {
-                    medium.read_exact(sample.offset, sample.size as usize)?
-                } else {
-                    // As much as tells that there is something.
-                    Bytes::from_static(&[0]).slice(..usize::from(sample.size > 0))
-                };
-                self.builder.add(&frame, fragment.position);
+                add_sample(&mut self.builder, movie, (sample, fragment.position), medium)?;
             }
             self.builder.index.bytes = fragment.end;
         }
         Ok(())
     }
+}
+
+fn add_configs(builder: &mut Builder, movie: &Movie, position: u64) {
+    for track in movie.tracks() {
+        if let Some(config) = track.config_frame(Timestamp::ZERO) {
+            builder.add(&config, position);
+        }
+    }
+}
+
+/// Takes note of a sample in the fragment at `position`.
+fn add_sample(
+    builder: &mut Builder,
+    movie: &Movie,
+    (sample, position): (&Sample, u64),
+    medium: &Medium,
+) -> io::Result<()> {
+    let Some(track) = movie.track(sample.track) else { return Ok(()) };
+    let mut frame = track.frame(sample, Bytes::new());
+    frame.payload = if builder.wants_whole(&frame) {
+        medium.read_exact(sample.offset, sample.size as usize)?
+    } else {
+        // As much as tells that there is something.
+        Bytes::from_static(&[0]).slice(..usize::from(sample.size > 0))
+    };
+    builder.add(&frame, position);
+    Ok(())
 }
 
 /// The samples of one `moof`.
@@ -89,21 +121,12 @@ impl Walk {
     fn next(&mut self, medium: &Medium) -> io::Result<Option<Fragment>> {
         let len = medium.len()?;
         loop {
-            let mut head = [0; BoxHeader::MAX_LEN];
-            let count = medium.read_at(&mut head, self.position)?;
-            let Some(header) = BoxHeader::parse(&head[..count]).map_err(damaged)? else { return Ok(None) };
             let at = self.position;
-            let end = at.saturating_add(header.size.unwrap_or(len - at));
+            let Some((header, end)) = box_at(medium, at, len)? else { return Ok(None) };
             if end > len {
                 return Ok(None);
             }
-            let content = || {
-                let content_len = end - at - header.header_len;
-                if content_len > MAX_INDEX {
-                    return Err(io::Error::new(ErrorKind::InvalidData, "an index that is too large"));
-                }
-                medium.read_exact(at + header.header_len, content_len as usize)
-            };
+            let content = || content(medium, at, &header, end);
             match (&header.kind.0, &mut self.movie) {
                 // What holds all the rest of a finished file.
                 (b"mdat", None) => {
@@ -129,6 +152,23 @@ impl Walk {
             self.position = end;
         }
     }
+}
+
+/// The header of the box at `at`, and where the box ends; `None` at the end of what is `len` bytes long.
+fn box_at(medium: &Medium, at: u64, len: u64) -> io::Result<Option<(BoxHeader, u64)>> {
+    let mut head = [0; BoxHeader::MAX_LEN];
+    let count = medium.read_at(&mut head, at)?;
+    let header = BoxHeader::parse(&head[..count]).map_err(damaged)?;
+    Ok(header.map(|header| (header, at.saturating_add(header.size.unwrap_or(len.saturating_sub(at))))))
+}
+
+/// What is in the box from `at` to `end`.
+fn content(medium: &Medium, at: u64, header: &BoxHeader, end: u64) -> io::Result<Bytes> {
+    let content_len = end - at - header.header_len;
+    if content_len > MAX_INDEX {
+        return Err(io::Error::new(ErrorKind::InvalidData, "an index that is too large"));
+    }
+    medium.read_exact(at + header.header_len, content_len as usize)
 }
 
 fn damaged(error: flumen_media::mp4::Error) -> io::Error {

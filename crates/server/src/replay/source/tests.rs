@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use flumen_media::flv::{Header, Reader, Recording as Writer};
-use flumen_media::mp4::recording as mp4;
+use flumen_media::mp4::recording::{Completion, Recording as Mp4Writer, Wanted};
 use flumen_media::mp4::write::TrackFormat;
 use flumen_media::{AudioCodec, Codec, FrameKind, TimeDelta, VideoCodec};
 use tempfile::TempDir;
@@ -53,6 +53,10 @@ fn written(frames: &[Frame]) -> (Vec<u8>, Vec<u8>) {
     (unfinished, file)
 }
 
+fn is_mp4(bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(b"ftyp")
+}
+
 struct Folder(TempDir);
 
 impl Folder {
@@ -61,18 +65,20 @@ impl Folder {
     }
 
     fn file(&self, bytes: &[u8]) -> PathBuf {
-        let extension = if bytes.get(4..8) == Some(b"ftyp") { "mp4" } else { "flv" };
+        let extension = if is_mp4(bytes) { "mp4" } else { "flv" };
         let path = self.0.path().join(format!("live_show_20260101_000000.{extension}"));
         fs::write(&path, bytes).expect("written");
         path
     }
 
     fn open(&self, bytes: &[u8], grows: bool) -> Recording {
-        let path = self.file(bytes);
-        let is_mp4 = path.extension().is_some_and(|extension| extension == "mp4");
+        let is_mp4 = is_mp4(bytes);
         let format = if is_mp4 { RecordFormat::Mp4 } else { RecordFormat::Flv };
-        let medium = Medium::File(fs::File::open(path).expect("a file"));
-        Recording::open(medium, format, grows).expect("a recording")
+        Recording::open(self.medium(bytes), format, grows).expect("a recording")
+    }
+
+    fn medium(&self, bytes: &[u8]) -> Medium {
+        Medium::File(fs::File::open(self.file(bytes)).expect("a file"))
     }
 }
 
@@ -85,15 +91,15 @@ fn written_as_mp4(frames: &[Frame]) -> (Vec<u8>, Vec<u8>) {
         (track, TrackFormat::new(config.codec, &config.payload, first).expect("it can be written"))
     };
     let formats = [format(TrackId::VIDEO), format(TrackId::AUDIO)];
-    let (mut recording, beginning) = mp4::Recording::begin(Timestamp::ZERO, &formats);
+    let (mut recording, beginning) = Mp4Writer::begin(Timestamp::ZERO, &formats);
     let mut file = beginning.to_vec();
     for frame in frames {
         recording.push(frame).iter().for_each(|piece| file.extend_from_slice(piece));
     }
     recording.end().iter().for_each(|piece| file.extend_from_slice(piece));
     let unfinished = file.clone();
-    let mut completion = mp4::Completion::new(file.len() as u64);
-    while let Some(mp4::Wanted { offset, len }) = completion.wants() {
+    let mut completion = Completion::new(file.len() as u64);
+    while let Some(Wanted { offset, len }) = completion.wants() {
         let rest = &file[offset as usize..];
         completion.read(Bytes::copy_from_slice(&rest[..len.min(rest.len())])).expect("undamaged");
     }
@@ -266,4 +272,34 @@ fn mp4_is_entered_at_its_key_frames_too_while_it_grows_and_in_the_end() {
     for track in [TrackId::VIDEO, TrackId::AUDIO] {
         assert_eq!(of(&all, track), of(&frames, track));
     }
+}
+
+#[test]
+fn the_tables_of_mp4_tell_what_its_fragments_do() {
+    let folder = Folder::new();
+    // Sound begins late and at a time that no millisecond tells; a gap in the pictures; sound that stops early.
+    let late = |frame: &Frame| match frame.track {
+        TrackId::AUDIO => (1_507..17_000).contains(&frame.dts.as_millis()),
+        _ => !(5_000..7_000).contains(&frame.dts.as_millis()),
+    };
+    let odd: Vec<Frame> = stream().into_iter().filter(|frame| !frame.is_media() || late(frame)).collect();
+    let silent: Vec<Frame> =
+        stream().into_iter().filter(|frame| frame.track == TrackId::VIDEO || !frame.is_media()).collect();
+    for frames in [stream(), odd, silent] {
+        let (unfinished, finished) = written_as_mp4(&frames);
+        let walked = folder.open(&finished, false);
+        let (walked, medium) = (walked.index(false).expect("an index"), folder.medium(&finished));
+        let read = mp4_tables(&medium).expect("it is a finished recording");
+        assert_eq!(format!("{read:?}"), format!("{walked:?}"));
+        assert!(mp4_tables(&folder.medium(&unfinished)).is_none());
+        // What the tables say of its fragments is not so.
+        let mut lying = finished.clone();
+        let moof = finished.windows(4).rposition(|kind| kind == b"moof").expect("a fragment");
+        lying[moof..moof + 4].copy_from_slice(b"free");
+        assert!(mp4_tables(&folder.medium(&lying)).is_none());
+    }
+}
+
+fn mp4_tables(medium: &Medium) -> Option<Index> {
+    mp4::Indexer::by_tables(medium).expect("it can be read").map(|indexer| indexer.index().clone())
 }
