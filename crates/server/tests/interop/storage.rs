@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Emulator, LIMIT, RawClient, Server, clip, program, run, tags_of};
+use crate::harness::{Emulator, LIMIT, RawClient, Server, clip, ffprobe, program, run, tags_of};
 
 const SMALL: &str = "live_small_20260101_000000.flv";
 const LARGE: &str = "live_large_20260101_000000.flv";
@@ -155,4 +155,61 @@ fn what_is_recorded_while_storage_is_down_gets_there_later() {
     let id = api(&server, "")["recordings"][0]["id"].as_str().expect("an id").to_owned();
     let url = server.http_url(&format!("/api/v1/recordings/{id}/file"));
     assert!(curl(&["--location", "--fail"], &url) == recorded);
+}
+
+/// What is in storage alone is played through the server: as the file, over HLS and over RTMP.
+fn plays_from(store: &Emulator) {
+    let mut settings = store.environment();
+    settings.extend([
+        ("FLUMEN_RECORD_UPLOAD", "true".to_owned()),
+        ("FLUMEN_RECORD_ALL", "true".to_owned()),
+        ("FLUMEN_RECORD_FORMAT", "flv,mp4".to_owned()),
+    ]);
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    let server = Server::start_in(folder, &[], &settings);
+    let mut publisher = RawClient::publish(server.rtmp_addr(), "show");
+    publisher.send_tags(&tags_of(&clip("h264")), 0);
+    drop(publisher);
+    wait_until(|| {
+        let all = api(&server, "")["recordings"].as_array().cloned().unwrap_or_default();
+        let is_moved = |id: &str| is_moved(&server, &path, id);
+        all.len() == 2 && all.iter().all(|recording| is_moved(recording["id"].as_str().expect("an id")))
+    });
+    for recording in api(&server, "")["recordings"].as_array().expect("a list") {
+        let id = recording["id"].as_str().expect("an id");
+        assert!(recording["duration"].as_f64().is_some_and(|duration| duration > 1.0), "{recording}");
+        let file = server.http_url(&format!("/vod/{id}"));
+        let whole = curl(&["--fail"], &file);
+        assert_eq!(whole.len() as u64, recording["bytes"].as_u64().expect("a size"));
+        assert_eq!(curl(&["--fail", "--range", "1000-1999"], &file), whole[1_000..2_000]);
+        let pictures = packets(&file);
+        assert!(pictures > 20, "{pictures}");
+        assert_eq!(packets(&format!("{file}/index.m3u8")), pictures, "{id} over HLS");
+        assert_eq!(packets(&format!("rtmp://{}/vod/{id}", server.rtmp_addr())), pictures, "{id} over RTMP");
+    }
+}
+
+/// How many pictures FFmpeg gets.
+fn packets(url: &str) -> usize {
+    let mut probe = ffprobe();
+    probe.args(["-select_streams", "v", "-show_entries", "packet=pts", "-of", "csv=p=0", url]);
+    let pictures = run(probe, LIMIT).succeeded().stdout;
+    String::from_utf8(pictures).expect("text").lines().filter(|line| !line.is_empty()).count()
+}
+
+#[test]
+fn recordings_are_played_from_s3() {
+    plays_from(&Emulator::s3().started());
+}
+
+#[test]
+fn recordings_are_played_from_google_cloud_storage() {
+    plays_from(&Emulator::gcs().started());
+}
+
+#[test]
+fn recordings_are_played_from_azure() {
+    plays_from(&Emulator::azure().started());
 }
