@@ -1,6 +1,8 @@
 //! Every request: its id, and its line in the log.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -111,10 +113,17 @@ fn request_id(request: &Request) -> HeaderValue {
         (1..=MAX_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     given.filter(is_sane).cloned().unwrap_or_else(|| {
-        let id = format!("{:016x}", getrandom::u64().unwrap_or_default());
         // Holds because hexadecimal digits may stand in a header.
-        HeaderValue::try_from(id).expect("a header value")
+        HeaderValue::try_from(format!("{:016x}", new_id())).expect("a header value")
     })
+}
+
+/// An id that hardly another request has, here or in another server: what is counted, hashed with what is random since the
+/// process began. To ask the system for something random takes longer.
+fn new_id() -> u64 {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    HASHER.hash_one(MADE.fetch_add(1, Ordering::Relaxed))
 }
 
 /// What traces tell of a request, by the names that OpenTelemetry has for it.
