@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::Encryption;
 
 /// How a [`Packager`](crate::Packager) cuts a stream and what it keeps of it.
@@ -24,10 +26,13 @@ pub struct Config {
     /// Bytes of media that are kept at most; beyond it the oldest segments leave before their time. The segment that a
     /// rendition is making may have an eighth of it.
     pub max_bytes: usize,
+    /// Puts the pieces of a finished segment's file together, as they are, in memory that it is well served from. Its parts
+    /// are slices of it from then on.
+    pub store: fn(&[Bytes]) -> Bytes,
 }
 
 impl Default for Config {
-    /// Segments of 2 s, parts of 200 ms, 10 segments, no DVR, 512 MiB.
+    /// Segments of 2 s, parts of 200 ms, 10 segments, no DVR, 512 MiB, on the heap.
     fn default() -> Self {
         Self {
             id: "s".into(),
@@ -38,6 +43,7 @@ impl Default for Config {
             first_sequence: 0,
             encryption: None,
             max_bytes: 512 << 20,
+            store: |pieces| pieces.concat().into(),
         }
     }
 }

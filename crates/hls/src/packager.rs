@@ -44,8 +44,8 @@ enum Phase {
 pub struct File {
     /// Its type.
     pub mime: &'static str,
-    /// Its bytes, in order; shared, not copied.
-    pub chunks: Vec<Bytes>,
+    /// Its bytes; shared, not copied.
+    pub data: Bytes,
 }
 
 /// What is known of a file name.
@@ -67,8 +67,8 @@ pub enum Lookup {
 }
 
 impl Lookup {
-    fn found(mime: &'static str, bytes: Bytes) -> Self {
-        Self::Found(File { mime, chunks: vec![bytes] })
+    fn found(mime: &'static str, data: Bytes) -> Self {
+        Self::Found(File { mime, data })
     }
 }
 
@@ -200,28 +200,28 @@ impl Packager {
     /// The file of a name.
     pub fn file(&self, name: &str) -> Lookup {
         let Some(name) = FileName::parse(&self.output.config.id, name) else { return Lookup::Unknown };
-        let encryption = self.config().encryption.as_ref();
         let found = match name {
-            FileName::Init { rendition, era } => self.rendition(rendition).and_then(|rendition| {
-                rendition.init_of(era).map(|init| (init.rendition, vec![init.data.clone()]))
-            }),
+            FileName::Init { rendition, era } => self
+                .rendition(rendition)
+                .and_then(|rendition| rendition.init_of(era).map(|init| (init.rendition, init.data.clone()))),
             FileName::Segment { rendition, sequence } if self.makes(rendition, sequence) => {
                 return Lookup::TooEarly(rendition);
             }
             FileName::Segment { rendition, sequence } => self.rendition(rendition).and_then(|rendition| {
                 let segment = rendition.segment(sequence).filter(|segment| !segment.is_gap())?;
-                Some((rendition.id(), segment.file(encryption)))
+                Some((rendition.id(), segment.file(self.config())))
             }),
-            FileName::Part { .. } if encryption.is_some() => None,
+            FileName::Part { .. } if self.config().encryption.is_some() => None,
             FileName::Part { rendition, sequence, part } => {
                 let Some(rendition) = self.rendition(rendition) else { return Lookup::Unknown };
                 if rendition.announces(sequence, part) {
                     return Lookup::Announced(rendition.id());
                 }
-                rendition.part(sequence, part).map(|part| (rendition.id(), vec![part.data.clone()]))
+                rendition.part(sequence, part).map(|part| (rendition.id(), part.data.clone()))
             }
             FileName::Transport { sequence } => {
-                let file = self.transport.as_ref().and_then(|transport| transport.file(sequence, encryption));
+                let file =
+                    self.transport.as_ref().and_then(|transport| transport.file(sequence, self.config()));
                 return file.map_or(Lookup::Unknown, |file| Lookup::found("video/mp2t", file));
             }
             FileName::Key { rendition, number } => {
@@ -229,8 +229,8 @@ impl Packager {
                 return key.map_or(Lookup::Unknown, |key| Lookup::found("application/octet-stream", key));
             }
         };
-        found.map_or(Lookup::Unknown, |(rendition, chunks)| {
-            Lookup::Found(File { mime: if rendition.is_video() { "video/mp4" } else { "audio/mp4" }, chunks })
+        found.map_or(Lookup::Unknown, |(rendition, data)| {
+            Lookup::found(if rendition.is_video() { "video/mp4" } else { "audio/mp4" }, data)
         })
     }
 

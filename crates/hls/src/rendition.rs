@@ -250,7 +250,7 @@ impl Rendition {
         let next = Open::new(open.end, open.init.clone(), open.discontinuity, open.fragment);
         let done = std::mem::replace(open, next);
         let since = to_duration(done.start.saturating_sub(done.init.start), done.init.format.timescale());
-        self.push(Segment {
+        let mut segment = Segment {
             sequence: self.next,
             discontinuity: done.discontinuity,
             name: names::segment(&config.id, self.id, self.next),
@@ -260,9 +260,13 @@ impl Rendition {
             independent: done.independent,
             parts: done.parts,
             frames: done.frames,
-            sealed: OnceLock::new(),
+            file: OnceLock::new(),
             init: done.init,
-        });
+        };
+        if config.encryption.is_none() && !segment.is_gap() {
+            segment.gather(config);
+        }
+        self.push(segment);
         self.segments.back().cloned()
     }
 
@@ -285,7 +289,7 @@ impl Rendition {
             independent: true,
             parts: Vec::new(),
             frames: 0,
-            sealed: OnceLock::new(),
+            file: OnceLock::new(),
         };
         self.push(gap);
     }
@@ -369,7 +373,7 @@ impl Open {
         self.samples.len() >= MAX_PART_SAMPLES || self.samples_size >= MAX_PART_SIZE
     }
 
-    /// Makes the samples that wait a part. This is the one copy of the media: the publisher's messages are free after it.
+    /// Makes the samples that wait a part. This copies the media: the publisher's messages are free after it.
     fn cut_part(&mut self) {
         let Some(first) = self.samples.first() else { return };
         let independent = first.kind == FrameKind::Key;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use flumen_media::mp4::write::TrackFormat;
 
-use crate::{Encryption, RenditionId};
+use crate::{Config, RenditionId};
 
 /// The init segment of a rendition in one era. An era is a span without discontinuity.
 #[derive(Clone, Debug)]
@@ -52,8 +52,8 @@ pub struct Segment {
     pub parts: Vec<Part>,
     /// How many frames it has.
     pub frames: u32,
-    /// Its file as it was encrypted for the first who asked.
-    pub(crate) sealed: OnceLock<Bytes>,
+    /// Its file, of which the parts are slices. Encrypted, it is another one, and made for the first who asks.
+    pub(crate) file: OnceLock<Bytes>,
 }
 
 /// A part of a segment: one CMAF chunk, `moof` and `mdat`.
@@ -85,15 +85,26 @@ impl Segment {
     }
 
     /// Its file.
-    pub(crate) fn file(&self, encryption: Option<&Encryption>) -> Vec<Bytes> {
-        let plain = self.parts.iter().map(|part| &part.data);
-        match encryption {
-            None => plain.cloned().collect(),
-            Some(encryption) => {
-                let scope = self.init.rendition.to_string();
-                let seal = || encryption.seal(&scope, self.sequence, plain);
-                vec![self.sealed.get_or_init(seal).clone()]
+    pub(crate) fn file(&self, config: &Config) -> Bytes {
+        let make = || {
+            let parts: Vec<Bytes> = self.parts.iter().map(|part| part.data.clone()).collect();
+            match &config.encryption {
+                None => (config.store)(&parts),
+                Some(encryption) => {
+                    let scope = self.init.rendition.to_string();
+                    (config.store)(&[encryption.seal(&scope, self.sequence, parts.iter())])
+                }
             }
+        };
+        self.file.get_or_init(make).clone()
+    }
+
+    /// Makes its file, and its parts slices of that: neither is kept twice, and the whole goes out in one piece.
+    pub(crate) fn gather(&mut self, config: &Config) {
+        let mut rest = self.file(config);
+        // Holds because the file is the parts, one behind the other.
+        for part in &mut self.parts {
+            part.data = rest.split_to(part.data.len());
         }
     }
 

@@ -63,7 +63,7 @@ fn segments(init: &Arc<Init>, discontinuity: u64, first: u64, durations: &[i64])
             independent: true,
             parts: if *millis < 0 { Vec::new() } else { vec![part] },
             frames: (duration * 25 / u64::from(timescale)) as u32,
-            sealed: OnceLock::new(),
+            file: OnceLock::new(),
         }
     };
     (first..).zip(durations).map(segment).collect()

@@ -135,7 +135,7 @@ impl Checker {
 
     fn check_file(&mut self, name: &str, packager: &Packager) {
         let Lookup::Found(file) = packager.file(name) else { panic!("{name} is listed, but not there") };
-        let bytes = Bytes::from(file.chunks.concat());
+        let bytes = file.data;
         let known = self.files.entry(name.into()).or_insert_with(|| bytes.clone());
         assert_eq!(*known, bytes, "{name} has changed");
     }

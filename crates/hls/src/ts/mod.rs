@@ -16,7 +16,7 @@ use flumen_media::ts::{ElementaryStream, Muxer};
 use flumen_media::{FrameKind, TimeDelta};
 
 use crate::output::Output;
-use crate::{Encryption, Init, RenditionId, Segment, names};
+use crate::{Config, Init, RenditionId, Segment, names};
 
 pub(crate) use playlist::playlist;
 
@@ -89,12 +89,13 @@ impl Transport {
     }
 
     /// The file of a segment.
-    pub(crate) fn file(&self, sequence: u64, encryption: Option<&Encryption>) -> Option<Bytes> {
+    pub(crate) fn file(&self, sequence: u64, config: &Config) -> Option<Bytes> {
         let segment = self.segments.iter().find(|segment| segment.sequence == sequence)?;
-        Some(match encryption {
+        Some(match &config.encryption {
             None => segment.data.clone(),
             Some(encryption) => {
-                let seal = || encryption.seal(SCOPE, sequence, std::iter::once(&segment.data));
+                let plain = std::iter::once(&segment.data);
+                let seal = || (config.store)(&[encryption.seal(SCOPE, sequence, plain)]);
                 segment.sealed.get_or_init(seal).clone()
             }
         })
@@ -110,13 +111,16 @@ impl Transport {
         }
         let era = self.era.as_mut()?;
         let first = of_era.first()?;
+        let data = era.segment(&of_era);
+        // Encrypted, it is another file that is served.
+        let is_served = output.config.encryption.is_none();
         Some(Muxed {
             sequence,
             discontinuity: first.discontinuity,
             name: names::transport(&output.config.id, sequence),
             program_date_time: first.program_date_time,
             duration: (first.duration, first.init.format.timescale()),
-            data: era.segment(&of_era),
+            data: if is_served { (output.config.store)(&[data]) } else { data },
             sealed: OnceLock::new(),
         })
     }

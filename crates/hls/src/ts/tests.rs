@@ -39,7 +39,7 @@ fn units(packager: &Packager, playlist: &str) -> HashMap<u16, usize> {
     for name in names(playlist) {
         let file = file(packager, name);
         assert_eq!(file.mime, "video/mp2t");
-        for packet in file.chunks.concat().chunks(188) {
+        for packet in file.data.chunks(188) {
             let pid = u16::from_be_bytes([packet[1], packet[2]]) & 0x1FFF;
             *units.entry(pid).or_default() += usize::from(packet[1] & 0x40 != 0);
             let counter = packet[3] & 0x0F;
@@ -120,14 +120,14 @@ fn keys_open_what_they_are_for() {
         ("x-a0-101.m4s", "x-a0-50.key", 101),
         ("x-ts-102.ts", "x-ts-51.key", 102),
     ] {
-        let (closed, open) = (file(&sealed, name).chunks.concat(), file(&plain, name).chunks.concat());
-        let key = file(&sealed, key).chunks.concat().try_into().expect("16 bytes");
+        let (closed, open) = (file(&sealed, name).data, file(&plain, name).data);
+        let key = file(&sealed, key).data[..].try_into().expect("16 bytes");
         assert_ne!(closed, open);
         assert_eq!(crate::encryption::open(key, sequence, &closed), open, "{name}");
     }
     assert_eq!(
-        file(&sealed, "x-v0-99.mp4").chunks,
-        file(&plain, "x-v0-99.mp4").chunks,
+        file(&sealed, "x-v0-99.mp4").data,
+        file(&plain, "x-v0-99.mp4").data,
         "init segments are plain"
     );
     // Neither parts nor keys that nobody needs; where nothing is encrypted no keys at all.

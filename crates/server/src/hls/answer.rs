@@ -1,18 +1,11 @@
 //! Answers with playlists and files: their headers for players and caches, and bodies that copy nothing.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::ops::Range;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use flumen_hls::File;
-use hyper::body::{Frame, SizeHint};
 
 use super::output::Text;
 use crate::http::range::{Wanted, wanted};
@@ -62,7 +55,7 @@ pub(super) fn text(text: &Text, mime: &'static str, caching: Caching, headers: &
 
 /// A file, or what the client wants of it. Gives the bytes of the body as well.
 pub(super) fn file(file: File, name: &str, caching: Caching, headers: &HeaderMap) -> (Response, u64) {
-    let length: u64 = file.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    let length = file.data.len() as u64;
     // The name says it all. Holds because a name that was found has nothing but letters, digits, `-` and `.`.
     let tag = HeaderValue::try_from(format!("\"{name}\"")).expect("a header");
     let common = [
@@ -77,13 +70,14 @@ pub(super) fn file(file: File, name: &str, caching: Caching, headers: &HeaderMap
     let is_for_this = headers.get(header::IF_RANGE).is_none_or(|condition| *condition == tag);
     let range = headers.get(header::RANGE).filter(|_| is_for_this).and_then(|range| range.to_str().ok());
     match range.map_or(Wanted::All, |range| wanted(range, length)) {
-        Wanted::All => ((common, Chunks::new(file.chunks).into_body()).into_response(), length),
+        Wanted::All => ((common, Body::from(file.data)).into_response(), length),
         Wanted::Part(range) => {
             let content =
                 [(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1))];
-            let sent = range.end - range.start;
-            let body = Chunks::new(cut(file.chunks, range)).into_body();
-            ((StatusCode::PARTIAL_CONTENT, common, content, body).into_response(), sent)
+            // Holds because a range of the file is as small as the file.
+            let part = file.data.slice(range.start as usize..range.end as usize);
+            let sent = part.len() as u64;
+            ((StatusCode::PARTIAL_CONTENT, common, content, Body::from(part)).into_response(), sent)
         }
         Wanted::Nothing => {
             let content = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
@@ -113,72 +107,18 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// These bytes of all of them, shared with the original.
-fn cut(chunks: Vec<Bytes>, range: Range<u64>) -> Vec<Bytes> {
-    let mut begin = 0;
-    let mut cut = |chunk: Bytes| {
-        let (from, to) = (begin, begin + chunk.len() as u64);
-        begin = to;
-        let within = |at: u64| (at.clamp(from, to) - from) as usize;
-        let part = within(range.start)..within(range.end);
-        (!part.is_empty()).then(|| chunk.slice(part))
-    };
-    chunks.into_iter().filter_map(&mut cut).collect()
-}
-
-/// A body of a known length, in pieces that others read as well.
-struct Chunks {
-    chunks: VecDeque<Bytes>,
-    left: u64,
-}
-
-impl Chunks {
-    fn new(chunks: Vec<Bytes>) -> Self {
-        let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self { chunks: chunks.into(), left }
-    }
-
-    fn into_body(self) -> Body {
-        Body::new(self)
-    }
-}
-
-impl hyper::body::Body for Chunks {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.chunks.pop_front();
-        self.left -= next.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::to_bytes;
-
-    const CHUNKS: [&[u8]; 3] = [b"abc", b"defg", b"hij"];
+    use axum::body::{Bytes, to_bytes};
 
     async fn get(headers: &[(&'static str, &str)]) -> (Response, u64) {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a value"));
         }
-        let chunks = CHUNKS.map(Bytes::from_static).to_vec();
-        file(File { mime: "video/mp4", chunks }, "s-v0-1.m4s", Caching::Forever, &map)
+        let data = Bytes::from_static(b"abcdefghij");
+        file(File { mime: "video/mp4", data }, "s-v0-1.m4s", Caching::Forever, &map)
     }
 
     async fn body(response: Response) -> Bytes {

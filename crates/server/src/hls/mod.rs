@@ -181,6 +181,7 @@ fn packager_config(settings: &config::Hls) -> Result<Config, getrandom::Error> {
         first_sequence: (now.as_millis() / step.as_millis()) as u64,
         encryption,
         max_bytes: MAX_BYTES,
+        ..Config::default()
     })
 }
 

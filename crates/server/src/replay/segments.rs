@@ -7,7 +7,6 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use bytes::Bytes;
 use flumen_hls::vod::Choice;
 use flumen_hls::{File, RenditionId};
 use flumen_media::mp4::write::{Run, Sample, TrackFormat, fragment, init_segment};
@@ -195,7 +194,7 @@ impl Rendition {
     /// Its init segment.
     pub(crate) fn init(&self) -> File {
         let tracks: Vec<_> = (1..).zip(self.0.iter().map(|plan| &plan.format)).collect();
-        File { mime: self.mime(), chunks: vec![init_segment(&tracks)] }
+        File { mime: self.mime(), data: init_segment(&tracks) }
     }
 
     fn mime(&self) -> &'static str {
@@ -229,13 +228,9 @@ impl Rendition {
         if chunks.is_empty() {
             return Err(io::Error::new(ErrorKind::NotFound, "nothing of the rendition is in the segment"));
         }
-        Ok(File { mime: self.mime(), chunks: joined(chunks) })
+        // In one piece: payloads may be small, and their memory that of a whole read.
+        Ok(File { mime: self.mime(), data: chunks.concat().into() })
     }
-}
-
-/// The pieces of a segment in few: payloads may be small, and their memory that of a whole read.
-fn joined(chunks: Vec<Bytes>) -> Vec<Bytes> {
-    vec![chunks.concat().into()]
 }
 
 /// The samples of a track in a segment.
