@@ -1,6 +1,6 @@
 //! The Flumen server as a library, so that tests can start it in-process.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod app;
 pub mod auth;
@@ -21,6 +21,8 @@ mod http_mp4;
 mod http_viewer;
 mod kept;
 pub mod log;
+#[cfg(target_os = "linux")]
+mod memory_file;
 mod metrics;
 mod pages;
 pub mod probe;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use flumen_hls::{Config, Encryption, Packager};
 use flumen_hub::{StreamEvent, StreamKey};
 use parking_lot::Mutex;
@@ -54,6 +55,12 @@ const SEGMENTS_PER_KEY: u32 = 10;
 
 /// Media that one stream may keep, in bytes.
 const MAX_BYTES: usize = 512 << 20;
+
+/// Where finished segments are kept.
+#[cfg(target_os = "linux")]
+const STORE: fn(&[Bytes]) -> Bytes = crate::memory_file::store;
+#[cfg(not(target_os = "linux"))]
+const STORE: fn(&[Bytes]) -> Bytes = |pieces| pieces.concat().into();
 
 /// All streams that are told as HLS, and their viewers.
 #[derive(Debug, Default)]
@@ -181,7 +188,7 @@ fn packager_config(settings: &config::Hls) -> Result<Config, getrandom::Error> {
         first_sequence: (now.as_millis() / step.as_millis()) as u64,
         encryption,
         max_bytes: MAX_BYTES,
-        ..Config::default()
+        store: STORE,
     })
 }
 

@@ -150,7 +150,7 @@ impl Server {
         let options = SocketOptions { dead_after: limits.idle_timeout, ..SocketOptions::default() };
         let outcome = match (options.apply(&tcp), tls) {
             (Err(error), _) => Err(error.into()),
-            (Ok(()), None) => self.speak(tcp, self.app.metrics.traffic(proto), peer).await,
+            (Ok(()), None) => self.speak(plain(tcp), self.app.metrics.traffic(proto), peer).await,
             (Ok(()), Some(tls)) => match timeout(limits.handshake_timeout, tls.accept(tcp)).await {
                 Ok(Ok(stream)) => self.speak(stream, self.app.metrics.traffic(proto), peer).await,
                 Ok(Err(error)) => {
@@ -216,6 +216,17 @@ impl Server {
             }
         }
     }
+}
+
+/// A connection without TLS.
+#[cfg(target_os = "linux")]
+fn plain(tcp: TcpStream) -> super::tcp::Tcp {
+    super::tcp::Tcp::new(tcp)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn plain(tcp: TcpStream) -> TcpStream {
+    tcp
 }
 
 /// HTTP/1.1 and HTTP/2 with bounds on everything a client may do to us.

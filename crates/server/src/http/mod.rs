@@ -17,6 +17,8 @@ mod observe;
 mod path;
 mod problem;
 pub(crate) mod range;
+#[cfg(target_os = "linux")]
+mod tcp;
 
 use std::sync::Arc;
 

@@ -7,10 +7,13 @@ use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Publisher};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{PATIENCE, Server};
 use crate::stream::{a_moment, audio_header, numbered};
+use crate::tls;
 use crate::web::{Answer, Web, client, read};
 use crate::wire::Wire;
 
@@ -37,6 +40,8 @@ struct Show {
     publisher: Publisher,
     video: Option<&'static [u8]>,
     has_audio: bool,
+    /// Bytes of a picture, about.
+    picture: usize,
     /// How many milliseconds of it have been sent.
     sent: u64,
 }
@@ -48,7 +53,8 @@ impl Show {
 
     async fn with(server: &Server, path: &str, video: Option<&'static [u8]>, has_audio: bool) -> Self {
         let publisher = Publisher::connect(&server.url(path), ClientOptions::default()).await;
-        let mut show = Self { publisher: publisher.expect("it may publish"), video, has_audio, sent: 0 };
+        let publisher = publisher.expect("it may publish");
+        let mut show = Self { publisher, video, has_audio, picture: 195, sent: 0 };
         if let Some(config) = video {
             show.send(MediaType::Video, 0, [&[0x17, 0, 0, 0, 0], config].concat().into()).await;
         }
@@ -56,6 +62,11 @@ impl Show {
             show.send(MediaType::Audio, 0, audio_header()).await;
         }
         show
+    }
+
+    /// A show whose pictures are so large that a segment is more than sockets hold: 1.5 MB.
+    async fn large(server: &Server, path: &str) -> Self {
+        Self { picture: 60_000, ..Self::start(server, path).await }
     }
 
     async fn send(&mut self, kind: MediaType, at: u64, body: Bytes) {
@@ -68,9 +79,7 @@ impl Show {
             if self.video.is_some() && at.is_multiple_of(PICTURE) {
                 let header: &[u8] =
                     if at.is_multiple_of(GOP) { &[0x17, 1, 0, 0, 0] } else { &[0x27, 1, 0, 0, 0] };
-                let unit = if at.is_multiple_of(GOP) { 0x65 } else { 0x41 };
-                let body = [header, &[0, 0, 0, 200, unit], &[0x55; 199]].concat();
-                self.send(MediaType::Video, at, body.into()).await;
+                self.send(MediaType::Video, at, numbered(header, at as u32, self.picture)).await;
             }
             // A frame of AAC is 1024 samples long; the millisecond it begins in is its timestamp.
             let samples = (at * 44_100).div_ceil(1000);
@@ -223,6 +232,18 @@ async fn a_stream_that_is_waited_for_is_waited_for() {
     text(first.await);
 }
 
+/// The name of a finished segment, of three, and the parts it was made of, joined.
+async fn segment_and_parts(viewer: &Viewer<'_>) -> (String, Bytes) {
+    let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() == 3).await;
+    let segment = addresses(&playlist)[1];
+    let stem = segment.trim_end_matches(".m4s");
+    let mut joined = Vec::new();
+    for part in playlist.lines().filter(|line| line.contains(&format!("{stem}-"))) {
+        joined.extend(bytes(viewer.request(quoted(part, "URI"))).await);
+    }
+    (segment.to_owned(), joined.into())
+}
+
 #[tokio::test]
 async fn files_are_what_players_and_caches_expect() {
     let server = Server::start(QUICK).await;
@@ -230,22 +251,14 @@ async fn files_are_what_players_and_caches_expect() {
     let mut show = Show::start(&server, "a/b/show.v2").await;
     show.until(3500).await;
     let viewer = Viewer::start(&web, "/a/b/show.v2", "").await;
-    let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() == 3).await;
+    let (segment, joined) = segment_and_parts(&viewer).await;
+    let playlist = viewer.playlist().await;
     let init = quoted(value(&playlist, "#EXT-X-MAP:"), "URI");
     assert_eq!(&bytes(viewer.request(init)).await[4..8], b"ftyp");
-    let segment = addresses(&playlist)[1];
-    let whole = bytes(viewer.request(segment)).await;
-    let stem = segment.trim_end_matches(".m4s");
-    let parts = playlist
-        .lines()
-        .filter(|line| line.starts_with("#EXT-X-PART:") && line.contains(&format!("{stem}-")));
-    let mut joined = Vec::new();
-    for part in parts {
-        joined.extend(bytes(viewer.request(quoted(part, "URI"))).await);
-    }
+    let whole = bytes(viewer.request(&segment)).await;
     assert!(whole == joined, "the parts of a segment are the segment");
 
-    let response = viewer.request(segment).send().await.expect("an answer");
+    let response = viewer.request(&segment).send().await.expect("an answer");
     let headers = response.headers();
     assert_eq!(headers["content-type"], "video/mp4");
     assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");
@@ -253,13 +266,13 @@ async fn files_are_what_players_and_caches_expect() {
     assert_eq!(headers["access-control-allow-origin"], "*");
     assert!(!headers.contains_key("set-cookie"));
     let tag = headers["etag"].to_str().expect("a tag").to_owned();
-    let known = viewer.request(segment).header("if-none-match", &tag).send().await.expect("an answer");
+    let known = viewer.request(&segment).header("if-none-match", &tag).send().await.expect("an answer");
     assert_eq!((known.status().as_u16(), known.headers()["etag"].to_str().ok()), (304, Some(&*tag)));
-    let part = viewer.request(segment).header("range", "bytes=100-199").send().await.expect("an answer");
+    let part = viewer.request(&segment).header("range", "bytes=100-199").send().await.expect("an answer");
     assert_eq!(part.status(), 206);
     assert_eq!(part.headers()["content-range"], format!("bytes 100-199/{}", whole.len()));
     assert_eq!(part.bytes().await.expect("a body"), whole[100..200]);
-    let beyond = viewer.request(segment).header("range", "bytes=9999999-").send().await.expect("an answer");
+    let beyond = viewer.request(&segment).header("range", "bytes=9999999-").send().await.expect("an answer");
     assert_eq!(beyond.status(), 416);
     let head = web.request(Method::HEAD, &format!("/a/b/show.v2/{segment}")).send().await.expect("an answer");
     assert_eq!(
@@ -280,6 +293,60 @@ async fn files_are_what_players_and_caches_expect() {
         (preflight.status().as_u16(), &preflight.headers()["access-control-allow-origin"]),
         (200, &"*".parse().expect("a value"))
     );
+}
+
+#[tokio::test]
+async fn large_segments_are_the_same_however_they_are_asked_for() {
+    let pair = tls::pair();
+    let files = [("cert.pem", pair.cert.pem()), ("key.pem", pair.signing_key.serialize_pem())];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let root = reqwest::Certificate::from_der(pair.cert.der()).expect("a certificate");
+    for (flags, proto) in [("", "http"), ("--http-tls --tls-cert cert.pem --tls-key key.pem", "https")] {
+        let server = Server::start_with(&format!("{QUICK} {flags}"), &files).await;
+        let base = format!("{proto}://localhost:{}", server.listening(proto).await.port());
+        let mut show = Show::large(&server, "live/show").await;
+        show.until(3500).await;
+        let trusting = || client().tls_certs_only([root.clone()]);
+        for client in [trusting().http1_only(), trusting().http2_prior_knowledge()] {
+            let web = Web::with(client.build().expect("a client"), &base);
+            let viewer = Viewer::start(&web, "/live/show", "").await;
+            let (segment, joined) = segment_and_parts(&viewer).await;
+            assert!(joined.len() > 1_500_000, "{} bytes", joined.len());
+            assert!(bytes(viewer.request(&segment)).await == joined, "the segment over {proto}");
+            for (first, last) in [(0, 0), (1, 299_999), (4095, 70_000), (600_001, joined.len() - 1)] {
+                let range = viewer.request(&segment).header("range", format!("bytes={first}-{last}"));
+                assert!(bytes(range).await == joined[first..=last], "bytes {first} to {last} over {proto}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_reads_slowly_gets_all_of_a_segment_that_has_left() {
+    let server = Server::start(&format!("{QUICK} --hls-window 3")).await;
+    let web = Web::of(&server).await;
+    let mut show = Show::large(&server, "live/show").await;
+    show.until(3500).await;
+    let viewer = Viewer::start(&web, "/live/show", "").await;
+    let (segment, joined) = segment_and_parts(&viewer).await;
+
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 << 10).expect("set");
+    let mut slow = socket.connect(server.listening("http").await).await.expect("connected");
+    let request = format!("GET /live/show/{segment} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    slow.write_all(request.as_bytes()).await.expect("asked");
+    slow.readable().await.expect("an answer");
+
+    show.until(14_500).await;
+    let begun = Instant::now();
+    while viewer.get(&segment).await.status != 404 {
+        assert!(begun.elapsed() < PATIENCE, "the segment stays");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let mut answer = Vec::new();
+    timeout(PATIENCE, slow.read_to_end(&mut answer)).await.expect("in time").expect("read");
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert!(answer.ends_with(&joined));
 }
 
 #[tokio::test]
