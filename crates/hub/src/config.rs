@@ -35,7 +35,7 @@ pub struct Config {
     pub takeover: bool,
     /// The most streams on air: 100.
     pub max_streams: usize,
-    /// The most readers of one stream that follow it [live](crate::Lag::Live): 1000.
+    /// The most readers of one stream that [need room](crate::Admission::Limited): 1000.
     pub max_subscribers_per_stream: usize,
 }
 

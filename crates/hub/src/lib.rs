@@ -104,5 +104,6 @@ pub use key::{InvalidKey, StreamKey};
 pub use packet::Packet;
 pub use publisher::{CloseReason, Credential, PublishError, PublishRequest, Publisher};
 pub use subscriber::{
-    Event, Lag, Place, Start, StartAt, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake,
+    Admission, Event, Lag, Place, Start, StartAt, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber,
+    Wake,
 };

@@ -25,7 +25,7 @@ use crate::info::{Counters, StreamInfo, StreamState, TrackBook};
 use crate::log::{Log, Mark};
 use crate::on_air::{Attachment, Closed, OnAir, Session};
 use crate::{
-    CloseReason, Config, EndReason, Lag, PublishError, PublishRequest, Repairs, StartAt, StreamEvent,
+    Admission, CloseReason, Config, EndReason, PublishError, PublishRequest, Repairs, StartAt, StreamEvent,
     StreamId, StreamKey, SubscribeError, SubscribeOptions,
 };
 
@@ -66,8 +66,8 @@ pub(crate) struct State<E> {
     /// The hub is closed: readers end when they have read everything.
     pub(crate) shutdown: bool,
     subscribers: BTreeMap<&'static str, usize>,
-    /// How many of them follow live and count against the limit.
-    live_subscribers: usize,
+    /// How many of them count against the limit.
+    limited_subscribers: usize,
     /// When readers must have read the rest of the last publication.
     drain_until: Option<Instant>,
     /// The last publication was over before those who heard of its beginning can have come to read it. It waits for them
@@ -131,7 +131,7 @@ impl<E> Stream<E> {
             last_end: None,
             shutdown: false,
             subscribers: BTreeMap::new(),
-            live_subscribers: 0,
+            limited_subscribers: 0,
             drain_until: None,
             was_short: false,
             supervised: false,
@@ -271,7 +271,7 @@ impl<E> Stream<E> {
                 state.subscribers.remove(options.label);
             }
         }
-        state.live_subscribers -= usize::from(options.lag == Lag::Live);
+        state.limited_subscribers -= usize::from(options.admission != Admission::Free);
         drop(state);
         self.release();
     }
@@ -406,14 +406,15 @@ impl<E> State<E> {
         if is_over && !options.wait && !from_its_beginning {
             return Err(SubscribeError::NotFound);
         }
-        let is_live = options.lag == Lag::Live;
-        if is_live && self.live_subscribers >= limit {
-            return Err(SubscribeError::TooManySubscribers { limit });
+        if let Admission::Limited { elsewhere } = options.admission {
+            if self.limited_subscribers.saturating_add(elsewhere) >= limit {
+                return Err(SubscribeError::TooManySubscribers { limit });
+            }
+            self.limited_subscribers += 1;
         }
         if is_over && self.subscribers.is_empty() && options.start != StartAt::Oldest {
             self.forget_last();
         }
-        self.live_subscribers += usize::from(is_live);
         *self.subscribers.entry(options.label).or_default() += 1;
         Ok(())
     }

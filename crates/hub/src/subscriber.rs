@@ -22,14 +22,18 @@ pub struct SubscribeOptions {
     pub start: StartAt,
     /// How far it may lag.
     pub lag: Lag,
+    /// Whether there must be room for it.
+    pub admission: Admission,
     /// What wakes it.
     pub wake: Wake,
 }
 
 impl SubscribeOptions {
-    /// A player's: starts at the newest key frame, waits for publishers, skips when it lags, wakes with every packet.
+    /// A player's: starts at the newest key frame, waits for publishers, skips when it lags, needs
+    /// room, wakes with every packet.
     pub fn new(label: &'static str) -> Self {
-        Self { label, wait: true, start: StartAt::KeyFrame, lag: Lag::Live, wake: Wake::Every }
+        let admission = Admission::Limited { elsewhere: 0 };
+        Self { label, wait: true, start: StartAt::KeyFrame, lag: Lag::Live, admission, wake: Wake::Every }
     }
 }
 
@@ -52,9 +56,20 @@ pub enum StartAt {
 pub enum Lag {
     /// Up to [`Config::max_lag`](crate::Config::max_lag): for who watches live.
     Live,
-    /// As far as the log reaches back: for who wants everything. Such a reader is the server's own and does not count
-    /// against [`Config::max_subscribers_per_stream`](crate::Config::max_subscribers_per_stream).
+    /// As far as the log reaches back: for who wants everything.
     Log,
+}
+
+/// Whether there must be room for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is let in and takes no room: one of the server's own.
+    Free,
+    /// It takes a place of [`Config::max_subscribers_per_stream`](crate::Config::max_subscribers_per_stream).
+    Limited {
+        /// How many places are taken by who gets the stream in another way than from its log.
+        elsewhere: usize,
+    },
 }
 
 /// What wakes a reader that has read everything.
@@ -108,7 +123,7 @@ pub enum SubscribeError {
     #[error("there is no such stream")]
     NotFound,
     /// As many readers are there as the configuration allows.
-    #[error("the limit of {limit} readers of a stream is reached")]
+    #[error("the limit of {limit} viewers of a stream is reached")]
     TooManySubscribers {
         /// [`Config::max_subscribers_per_stream`](crate::Config::max_subscribers_per_stream).
         limit: usize,

@@ -20,6 +20,7 @@ use crate::rates::Rates;
 use crate::record::Recordings;
 use crate::relay::Relays;
 use crate::replay::Replays;
+use crate::room::Door;
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
 use crate::store::RedbStore;
@@ -57,6 +58,8 @@ pub struct App {
     pub(crate) rates: Rates,
     /// Streams as HLS.
     pub(crate) hls: Hls,
+    /// Where viewers come in, one at a time.
+    pub(crate) door: Door,
     /// Counts the connections of all protocols.
     pub(crate) gate: Arc<Gate>,
     connections: AtomicU64,
@@ -93,6 +96,7 @@ impl App {
             replays: Replays::default(),
             rates: Rates::default(),
             hls: Hls::default(),
+            door: Door::default(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),
             rtmp_addresses: Mutex::default(),

@@ -24,6 +24,7 @@ use crate::encodings::{Encodings, Hub};
 use crate::http::{Peer, Problem};
 use crate::log::excerpt;
 use crate::metrics::Delivery;
+use crate::room::Newcomer;
 
 /// How many payload bytes are taken from the log at once: what a socket can swallow, little enough that a slow player
 /// holds on to little.
@@ -76,7 +77,7 @@ impl Viewer {
         let asked = AuthRequest { action: Action::Play, key, shown: &shown, remote: remote.ip(), protocol };
         let decision =
             app.auth.decide(asked).await.inspect_err(|denied| info!(reason = %denied, "refused"))?;
-        let subscriber = match subscribe(app, &decision.key, protocol) {
+        let subscriber = match subscribe(app, &Newcomer { key: &decision.key, protocol, remote }) {
             Ok(subscriber) if parts.method != Method::HEAD => subscriber,
             refused => {
                 // Nothing is played, so a token that is good for one time still is.
@@ -175,17 +176,13 @@ impl Viewer {
     }
 }
 
-fn subscribe(
-    app: &App,
-    key: &StreamKey,
-    protocol: Protocol,
-) -> Result<Subscriber<Encodings>, SubscribeError> {
+fn subscribe(app: &App, newcomer: &Newcomer<'_>) -> Result<Subscriber<Encodings>, SubscribeError> {
     let wake = match app.settings().play.linger {
         Linger::Auto => Wake::Video,
         Linger::Fixed(_) => Wake::Every,
     };
-    let options = SubscribeOptions { wait: false, wake, ..SubscribeOptions::new(protocol.label()) };
-    app.hub.subscribe(key, options)
+    let options = SubscribeOptions { wait: false, wake, ..SubscribeOptions::new(newcomer.protocol.label()) };
+    newcomer.subscribe(app, options)
 }
 
 fn no_stream(error: SubscribeError) -> Problem {

@@ -31,6 +31,7 @@ mod rates;
 pub mod record;
 mod relay;
 mod replay;
+mod room;
 pub mod rtmp;
 mod seldom;
 pub mod serve;

@@ -6,13 +6,14 @@ use flumen_media::{FrameKind, TrackId};
 use tokio::time::{Instant, advance, timeout};
 
 use super::support::*;
-use crate::{Config, Event, Lag, StartAt, SubscribeEnd, SubscribeError, SubscribeOptions, Wake};
+use crate::{Admission, Config, Event, Lag, StartAt, SubscribeEnd, SubscribeError, SubscribeOptions, Wake};
 
 const OPTIONS: SubscribeOptions = SubscribeOptions {
     label: "test",
     wait: true,
     start: StartAt::KeyFrame,
     lag: Lag::Live,
+    admission: Admission::Limited { elsewhere: 0 },
     wake: Wake::Every,
 };
 
@@ -329,12 +330,17 @@ async fn readers_are_limited_and_counted_by_label() {
     let second = reader(&hub, SubscribeOptions::new("flv"));
     let third = hub.subscribe(&key("live/test"), OPTIONS);
     assert_eq!(third.unwrap_err(), SubscribeError::TooManySubscribers { limit: 2 });
-    let recorder = reader(&hub, SubscribeOptions { lag: Lag::Log, ..SubscribeOptions::new("record") });
+    let recorder =
+        reader(&hub, SubscribeOptions { admission: Admission::Free, ..SubscribeOptions::new("record") });
     let counts: Vec<_> = hub.streams()[0].subscribers.clone().into_iter().collect();
     assert_eq!(counts, [("flv", 1), ("record", 1), ("test", 1)], "the server's own do not count");
     drop(recorder);
     drop(first);
     assert_eq!(hub.streams()[0].subscribers.len(), 1);
+    let beside = |elsewhere| SubscribeOptions { admission: Admission::Limited { elsewhere }, ..OPTIONS };
+    let crowded = hub.subscribe(&key("live/test"), beside(1));
+    assert_eq!(crowded.unwrap_err(), SubscribeError::TooManySubscribers { limit: 2 });
+    drop(reader(&hub, beside(0)));
     drop(second);
     assert!(hub.streams().is_empty());
 }

@@ -321,7 +321,7 @@ pub struct Limits {
     #[serde(with = "AsText::<Option<NonZeroU32>>")]
     #[schemars(extend("x-live" = true))]
     pub streams: Option<NonZeroU32>,
-    /// Players of one stream at one time: a number, or `off` for no limit.
+    /// Viewers of one stream at one time, those over RTMP, HTTP-FLV, MP4 and HLS together: a number, or `off` for no limit.
     #[serde(with = "AsText::<Option<NonZeroU32>>")]
     #[schemars(extend("x-live" = true))]
     pub viewers_per_stream: Option<NonZeroU32>,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use flumen_hls::{Cursor, Packager};
 use flumen_hub::{
-    Event, Lag, StartAt, StreamEvent, StreamId, SubscribeEnd, SubscribeOptions, Subscriber, Wake,
+    Admission, Event, Lag, StartAt, StreamEvent, StreamId, SubscribeEnd, SubscribeOptions, Subscriber, Wake,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::warn;
@@ -17,8 +17,14 @@ use crate::app::App;
 use crate::encodings::Encodings;
 
 /// How it reads: everything, from the oldest key frame in the log on, so that there is something to play at once.
-const OPTIONS: SubscribeOptions =
-    SubscribeOptions { label: READER, wait: false, start: StartAt::Oldest, lag: Lag::Log, wake: Wake::Every };
+const OPTIONS: SubscribeOptions = SubscribeOptions {
+    label: READER,
+    wait: false,
+    start: StartAt::Oldest,
+    lag: Lag::Log,
+    admission: Admission::Free,
+    wake: Wake::Every,
+};
 
 /// Payload bytes that are taken from the log at once. Until they are packaged nobody gets a playlist.
 const BATCH_BYTES: usize = 4 << 20;

@@ -24,11 +24,12 @@ use crate::app::App;
 use crate::auth::{Action, Decision, Protocol, Request as AuthRequest, Shown};
 use crate::clients::Role;
 use crate::config::Settings;
-use crate::http::{Peer, Problem, is_viewer};
+use crate::http::{Peer, Problem};
 use crate::log::excerpt;
 use crate::metrics::Reload;
 use crate::relay::Direction;
 use crate::replay::{canonical, is_replay};
+use crate::room::Newcomer;
 
 /// Names the viewer in the addresses of child playlists and, where not everybody may play, of files.
 const SESSION: &str = "session";
@@ -161,6 +162,13 @@ struct Pass {
     session: Option<Arc<Session>>,
     /// What was decided, if it had to be.
     decision: Option<Decision>,
+}
+
+impl Pass {
+    /// Whether it is of somebody who plays already.
+    fn is_viewers(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_viewer())
+    }
 }
 
 impl<'a> Asking<'a> {
@@ -434,6 +442,7 @@ impl<'a> Asking<'a> {
 
     /// The session of somebody who goes on from the multivariant playlist: a viewer from now on.
     fn viewer(&self, pass: &Pass) -> Result<Arc<Session>, Problem> {
+        let _door = (!pass.is_viewers()).then(|| self.app.door.lock());
         // Nothing is kept of those for whom there is no room.
         self.check_room(pass)?;
         let session = self.session(pass)?;
@@ -450,18 +459,13 @@ impl<'a> Asking<'a> {
 
     /// Whether there is room for one viewer more.
     fn check_room(&self, pass: &Pass) -> Result<(), Problem> {
-        let Some(limit) = self.settings.limits.viewers_per_stream else { return Ok(()) };
-        if pass.session.as_ref().is_some_and(|session| session.is_viewer()) {
+        if pass.is_viewers() {
             return Ok(());
         }
-        let readers = self.app.hub.get(&pass.key).map(|stream| stream.subscribers).unwrap_or_default();
-        let others: usize =
-            readers.iter().filter(|(label, _)| is_viewer(label)).map(|(_, count)| count).sum();
-        if others + self.app.hls.viewers(&pass.key) < limit.get() as usize {
-            return Ok(());
-        }
-        let detail = format!("the limit of {limit} viewers of a stream is reached");
-        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+        let newcomer = Newcomer { key: &pass.key, protocol: Protocol::Hls, remote: self.remote };
+        newcomer
+            .check_room(self.app)
+            .map_err(|full| Problem::new(StatusCode::SERVICE_UNAVAILABLE, full.to_string()))
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytesize::ByteSize;
 use flumen_hub::{
-    Event, Lag, Packet, StartAt, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake,
+    Admission, Event, Lag, Packet, StartAt, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions,
+    Subscriber, Wake,
 };
 use flumen_media::flv::Header;
 use flumen_media::mp4::write::TrackFormat;
@@ -33,6 +34,7 @@ const OPTIONS: SubscribeOptions = SubscribeOptions {
     wait: false,
     start: StartAt::Oldest,
     lag: Lag::Log,
+    admission: Admission::Free,
     wake: Wake::Every,
 };
 /// How long frames gather before they are written: four writes a second, and a kill loses no more than this.

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use flumen_hub::{Event, Packet, SubscribeOptions, Subscriber, Wake};
+use flumen_hub::{Admission, Event, Packet, SubscribeOptions, Subscriber, Wake};
 use flumen_media::flv::{Dialect, TagType};
 use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
 use flumen_rtmp::{ClientOptions, Publisher};
@@ -25,7 +25,8 @@ const SET_DATA_FRAME: &[u8] = b"\x02\0\x0D@setDataFrame";
 
 /// Pushes until `over`, or to the end of one publication: each over a connection of its own.
 pub(super) async fn push(app: &App, relay: &Relay, over: &mut Over) -> Result<(), Failure> {
-    let options = SubscribeOptions { wake: Wake::Video, ..SubscribeOptions::new(LABEL) };
+    let admission = Admission::Free;
+    let options = SubscribeOptions { wake: Wake::Video, admission, ..SubscribeOptions::new(LABEL) };
     let subscriber = app.hub.subscribe(&relay.order.stream, options)?;
     let mut push =
         Push { relay, subscriber, publisher: None, batch: Vec::new(), origin: None, headers_at: None };

@@ -33,6 +33,7 @@ use crate::fanout::{Left, Seat};
 use crate::gate::Pass;
 use crate::log::excerpt;
 use crate::replay::is_replay;
+use crate::room::Newcomer;
 use crate::seldom::Seldom;
 
 /// How often a connection is looked after: silence, chunk size, pings.
@@ -438,8 +439,10 @@ impl Client {
             nanos: capabilities.timestamp_nano_offset(),
         };
         let delivery = self.server.app.metrics.delivery(self.ticket.protocol());
-        let player =
-            Egress::new(&self.server.hub, &decision.key, request.stream, dialect, &settings.play, delivery);
+        let newcomer =
+            Newcomer { key: &decision.key, protocol: Protocol::Rtmp, remote: self.connection.remote_addr() };
+        let subscribe = |options| newcomer.subscribe(&self.server.app, options);
+        let player = Egress::new(&decision.key, request.stream, dialect, &settings.play, delivery, subscribe);
         let mut player = match player {
             Ok(player) => player,
             Err(error) => {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{Span, debug};
 
 use crate::config::{Linger, Play};
-use crate::encodings::{Encodings, Hub, media};
+use crate::encodings::{Encodings, media};
 use crate::fanout::{Audience, Fanout, Seat};
 use crate::metrics::Delivery;
 use crate::tag_type::media_type;
@@ -49,19 +49,19 @@ pub(super) struct Egress {
 impl Egress {
     /// Places a cursor on `key` for the player on `stream`.
     pub(super) fn new(
-        hub: &Hub,
         key: &StreamKey,
         stream: MessageStreamId,
         dialect: Dialect,
         settings: &Play,
         delivery: Delivery,
+        subscribe: impl FnOnce(SubscribeOptions) -> Result<Subscriber<Encodings>, SubscribeError>,
     ) -> Result<Self, SubscribeError> {
         let (wake, linger) = match settings.linger {
             Linger::Auto => (Wake::Video, Duration::ZERO),
             Linger::Fixed(linger) => (Wake::Every, linger),
         };
         let options = SubscribeOptions { wait: settings.wait, wake, ..SubscribeOptions::new("rtmp") };
-        let subscriber = hub.subscribe(key, options)?;
+        let subscriber = subscribe(options)?;
         Ok(Self {
             stream,
             key: key.clone(),
@@ -235,6 +235,7 @@ impl Egress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encodings::Hub;
     use crate::metrics::Metrics;
     use bytes::Bytes;
     use flumen_hub::{Config, Credential, PublishRequest};
@@ -250,8 +251,9 @@ mod tests {
         let linger = Linger::Fixed(Duration::from_millis(50));
         let settings = Play { wait: false, linger };
         let delivery = Metrics::new().delivery("rtmp");
-        let mut player =
-            Egress::new(&hub, &key, MessageStreamId(1), Dialect::PLAIN, &settings, delivery).expect("on air");
+        let subscribe = |options| hub.subscribe(&key, options);
+        let player = Egress::new(&key, MessageStreamId(1), Dialect::PLAIN, &settings, delivery, subscribe);
+        let mut player = player.expect("on air");
         let frame = Frame {
             track: TrackId::AUDIO,
             codec: Codec::Audio(AudioCodec::Mp3),

@@ -18,7 +18,7 @@ use crate::web::{Answer, Web, client, read};
 use crate::wire::Wire;
 
 /// Segments of 1 s, as long as a group of pictures of a [`Show`].
-const QUICK: &str = "--hls-segment-duration 1s";
+pub(crate) const QUICK: &str = "--hls-segment-duration 1s";
 
 /// Milliseconds from one picture of a [`Show`] to the next, and from one key frame to the next.
 const PICTURE: u64 = 40;
@@ -36,7 +36,7 @@ const SMALL: &[u8] = &[
 ];
 
 /// A publisher whose clock the test moves: it sends as much media as the test wants, at once.
-struct Show {
+pub(crate) struct Show {
     publisher: Publisher,
     video: Option<&'static [u8]>,
     has_audio: bool,
@@ -47,7 +47,7 @@ struct Show {
 }
 
 impl Show {
-    async fn start(server: &Server, path: &str) -> Self {
+    pub(crate) async fn start(server: &Server, path: &str) -> Self {
         Self::with(server, path, Some(LARGE), true).await
     }
 
@@ -74,7 +74,7 @@ impl Show {
     }
 
     /// Sends what comes before `end`.
-    async fn until(&mut self, end: u64) {
+    pub(crate) async fn until(&mut self, end: u64) {
         for at in self.sent..end {
             if self.video.is_some() && at.is_multiple_of(PICTURE) {
                 let header: &[u8] =
@@ -129,7 +129,7 @@ fn hint(playlist: &str) -> (&str, u64, u64) {
 }
 
 /// A player of `live/show`.
-struct Viewer<'a> {
+pub(crate) struct Viewer<'a> {
     web: &'a Web,
     base: String,
     /// The address of the first rendition.
@@ -137,7 +137,7 @@ struct Viewer<'a> {
 }
 
 impl<'a> Viewer<'a> {
-    async fn start(web: &'a Web, path: &str, query: &str) -> Self {
+    pub(crate) async fn start(web: &'a Web, path: &str, query: &str) -> Self {
         let multivariant = text(web.get(&format!("{path}/index.m3u8{query}")).await);
         let child = (*addresses(&multivariant).first().expect("a rendition")).to_owned();
         Self { web, base: path.to_owned(), child }
@@ -151,13 +151,18 @@ impl<'a> Viewer<'a> {
         self.web.get(&format!("{}/{address}", self.base)).await
     }
 
+    /// The answer to a request for the media playlist.
+    pub(crate) async fn ask(&self) -> Answer {
+        self.get(&self.child).await
+    }
+
     /// The media playlist, with what a player adds to its address.
     async fn reload(&self, directives: &str) -> Answer {
         self.get(&format!("{}&{directives}", self.child)).await
     }
 
     async fn playlist(&self) -> String {
-        text(self.get(&self.child).await)
+        text(self.ask().await)
     }
 
     /// The media playlist, when it is as it shall be.

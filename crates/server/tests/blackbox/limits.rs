@@ -2,9 +2,12 @@
 
 use flumen_amf0::Object;
 use flumen_rtmp::proto::{MediaType, MessageType, UserControl};
+use serde_json::json;
 
+use crate::hls::{self, QUICK, Show};
 use crate::server::Server;
 use crate::stream::{Feed, Viewer, key};
+use crate::web::Web;
 use crate::wire::Wire;
 
 #[tokio::test]
@@ -33,10 +36,64 @@ async fn more_viewers_than_allowed_are_refused() {
     let mut second = Wire::connect(server.address(), "live").await;
     let refusal = second.play("show").await.expect_err("there is no room");
     assert_eq!(refusal.code, "NetStream.Play.Failed");
-    assert!(refusal.description.contains("limit of 1 readers"), "{refusal:?}");
+    assert!(refusal.description.contains("limit of 1 viewers"), "{refusal:?}");
     assert!(second.closed().await.is_empty());
     let mut other = Wire::connect(server.address(), "live").await;
     other.play("other").await.expect("another stream has room");
+}
+
+/// Who was refused, as the API tells it: what they spoke, the newest first.
+async fn refused(web: &Web) -> Vec<String> {
+    let told = web.get("/api/v1/refusals").await.ok();
+    let refusals = told["refusals"].as_array().expect("a list");
+    for refusal in refusals {
+        assert_eq!((&refusal["action"], &refusal["streamKey"]), (&json!("play"), &json!("live/show")));
+        assert!(refusal["reason"].as_str().is_some_and(|reason| reason.contains("limit of 1 viewers")));
+    }
+    refusals.iter().map(|refusal| refusal["protocol"].as_str().expect("a word").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_viewer_of_hls_takes_the_place_of_any_other() {
+    let server = Server::start(&format!("{QUICK} --limits-viewers-per-stream 1")).await;
+    let web = Web::of(&server).await;
+    let mut show = Show::start(&server, "live/show").await;
+    show.until(2500).await;
+    let viewer = hls::Viewer::start(&web, "/live/show", "").await;
+    assert_eq!(viewer.ask().await.status, 200);
+    for file in ["/live/show.flv", "/live/show.mp4"] {
+        assert!(web.get(file).await.problem(503).contains("limit of 1 viewers"));
+    }
+    let mut wire = Wire::connect(server.address(), "live").await;
+    let refusal = wire.play("show").await.expect_err("there is no room");
+    assert_eq!(refusal.code, "NetStream.Play.Failed");
+    assert!(refusal.description.contains("limit of 1 viewers"), "{refusal:?}");
+    assert_eq!(refused(&web).await, ["rtmp", "mp4", "flv"]);
+    assert_eq!(viewer.ask().await.status, 200, "who is in stays in");
+}
+
+#[tokio::test]
+async fn any_other_viewer_takes_the_place_of_one_of_hls() {
+    let there = Server::start("").await;
+    let server = Server::start(&format!("{QUICK} --limits-viewers-per-stream 1")).await;
+    let web = Web::of(&server).await;
+    let push = json!({"streamKey": "show", "direction": "push", "url": there.url("live/copy")});
+    let relay = web.post("/api/v1/relays", Some(push)).await.json();
+    let mut show = Show::start(&server, "live/show").await;
+    show.until(2500).await;
+    let relay = format!("/api/v1/relays/{}", relay["id"].as_str().expect("an id"));
+    web.get_until(&relay, |relay| relay["state"] == "running").await;
+    let early = hls::Viewer::start(&web, "/live/show", "").await;
+    let mut wire = Wire::connect(server.address(), "live").await;
+    wire.play("show")
+        .await
+        .expect("a relay takes no place, and who has only asked for addresses none either");
+    assert!(early.ask().await.problem(503).contains("limit of 1 viewers"));
+    assert!(web.get("/live/show/index.m3u8").await.problem(503).contains("limit of 1 viewers"));
+    assert_eq!(refused(&web).await, ["hls"]);
+    drop(wire);
+    web.get_until("/api/v1/streams/show", |stream| stream["viewers"] == 0).await;
+    assert_eq!(early.ask().await.status, 200);
 }
 
 #[tokio::test]

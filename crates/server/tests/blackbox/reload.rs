@@ -40,7 +40,7 @@ async fn settings_change_while_streams_go_on() {
     assert!(refusal.description.contains("limit of 1 streams"), "{refusal:?}");
     let mut wire = Wire::connect(server.address(), "live").await;
     let refusal = wire.play("feed").await.expect_err("there is no room any more");
-    assert!(refusal.description.contains("limit of 1 readers"), "{refusal:?}");
+    assert!(refusal.description.contains("limit of 1 viewers"), "{refusal:?}");
 
     change(&server, "rtmp.users", "[log]\nlevel = 'info'\n[rtmp.users]\nann = 'secret'\n").await;
     let stranger = Wire::connect_with(server.address(), "live", Object::new()).await;

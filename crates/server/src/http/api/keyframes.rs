@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use flumen_hub::{Event, Lag, StreamKey, SubscribeOptions};
+use flumen_hub::{Admission, Event, Lag, StreamKey, SubscribeOptions};
 use flumen_media::mp4::write::{Run, Sampler, TrackFormat, Unwritable, fragment, init_segment};
 use flumen_media::{Frame, FrameKind, TimeDelta};
 use utoipa_axum::routes;
@@ -62,7 +62,12 @@ struct Picture {
 
 /// The newest key frame in the log: where a player would begin.
 fn find(app: &App, key: &StreamKey) -> Option<Picture> {
-    let options = SubscribeOptions { wait: false, lag: Lag::Log, ..SubscribeOptions::new(LABEL) };
+    let options = SubscribeOptions {
+        wait: false,
+        lag: Lag::Log,
+        admission: Admission::Free,
+        ..SubscribeOptions::new(LABEL)
+    };
     let mut subscriber = app.hub.subscribe(key, options).ok()?;
     let (mut configs, mut batch): (Vec<Frame>, Vec<Event<Encodings>>) = (Vec::new(), Vec::new());
     while subscriber.try_next_batch(BATCH_BYTES, &mut batch).ok()? {
