@@ -20,7 +20,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 
 use self::line::{Form, Lines};
-use crate::config::{Log, LogFilter, LogFormat};
+use crate::config::{Log, LogFilter, LogFormat, Settings};
 use crate::traces::Traces;
 
 /// How much of what clients call themselves is logged, in bytes.
@@ -55,10 +55,13 @@ impl Logger {
         Ok(Self { filter, _worker: worker })
     }
 
-    /// Changes what is logged, from the next event on.
-    pub fn set_level(&self, level: &LogFilter) {
-        self.filter.0.store(Arc::new(level.targets()));
-        tracing::callsite::rebuild_interest_cache();
+    /// Makes changed settings decide what is logged, from the next event on.
+    pub fn level_setter(&self) -> impl Fn(&Settings) + Send + use<> {
+        let filter = self.filter.clone();
+        move |settings| {
+            filter.0.store(Arc::new(settings.log.level.targets()));
+            tracing::callsite::rebuild_interest_cache();
+        }
     }
 }
 

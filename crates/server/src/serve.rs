@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use flumen_hub::Config;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::config::{AuthMode, Settings};
+use crate::config::{AuthMode, CurrentSettings, Settings};
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
@@ -21,17 +20,18 @@ use crate::{demo, events, hls, http, kept, rates, record, relay, rtmp, storage};
 ///
 /// # Errors
 /// When something cannot be started: an address is taken, a certificate cannot be read.
-pub async fn serve(
-    settings: watch::Receiver<Arc<Settings>>,
-    shutdown: Shutdown,
-    demo: bool,
-) -> anyhow::Result<()> {
-    let at_start = settings.borrow().clone();
+pub async fn serve(settings: &CurrentSettings, shutdown: Shutdown, demo: bool) -> anyhow::Result<()> {
+    let changes = settings.subscribe();
+    let at_start = changes.borrow().clone();
     for warning in at_start.warnings() {
         warn!("{warning}");
     }
     let hub = Hub::new(hub_config(&at_start));
-    let app = App::new(hub.clone(), settings.clone(), shutdown.clone());
+    settings.follow({
+        let hub = hub.clone();
+        move |settings| hub.configure(hub_config(settings))
+    });
+    let app = App::new(hub.clone(), changes.clone(), shutdown.clone());
     prepare_tokens(&app, &at_start)?;
     kept::restore(&app).await;
     relay::follow_settings(&app);
@@ -43,15 +43,14 @@ pub async fn serve(
     tokio::spawn(rates::measure(app.clone()));
     tokio::spawn(hls::run(app));
     let rtmp_addr = listen(&server, &http, &at_start).await?;
-    tokio::spawn(follow(hub.clone(), settings.clone()));
     if demo {
         shutdown.spawn(demo::publish(hub.clone(), rtmp_addr));
     }
 
     shutdown.requested().await;
-    let end = Instant::now() + settings.borrow().shutdown.grace;
+    let end = Instant::now() + changes.borrow().shutdown.grace;
     // The clients are told to go, and their streams stay as long as they take. Recordings end with the streams.
-    let _ = timeout(rtmp::leave_within(&settings.borrow()), server.deserted()).await;
+    let _ = timeout(rtmp::leave_within(&changes.borrow()), server.deserted()).await;
     hub.close();
     http.stop();
     match shutdown.finish(end.saturating_duration_since(Instant::now())).await {
@@ -72,14 +71,6 @@ fn prepare_tokens(app: &App, settings: &Settings) -> anyhow::Result<()> {
             Ok(())
         }
         Ok(()) => Ok(()),
-    }
-}
-
-/// Lets the hub have what changes in the settings.
-async fn follow(hub: Hub, mut settings: watch::Receiver<Arc<Settings>>) {
-    while settings.changed().await.is_ok() {
-        let config = hub_config(&settings.borrow_and_update());
-        hub.configure(config);
     }
 }
 

@@ -31,18 +31,10 @@ pub(super) fn run(arguments: Args) -> anyhow::Result<()> {
         let shutdown = Shutdown::new();
         shutdown.on_signals().context("cannot listen for signals")?;
         let watcher = ConfigWatcher::new(sources, loaded).context("cannot watch the settings file")?;
-        let settings = watcher.subscribe();
+        let settings = watcher.current();
+        settings.follow(logger.level_setter());
         tokio::spawn(watcher.run());
-        let mut changes = settings.clone();
-        tokio::select! {
-            outcome = serve(settings, shutdown, arguments.demo) => outcome,
-            never = async {
-                while changes.changed().await.is_ok() {
-                    logger.set_level(&changes.borrow_and_update().log.level);
-                }
-                std::future::pending().await
-            } => never,
-        }
+        serve(&settings, shutdown, arguments.demo).await
     });
     // Whoever has not finished in time is not waited for again.
     runtime.shutdown_background();

@@ -23,7 +23,7 @@ pub use diff::Diff;
 pub use key::{Field, Key, Kind, keys, schema};
 pub use problem::{Origin, Problem, Problems};
 pub use relays::{Direction, Relay, RelayUrl};
-pub use reload::ConfigWatcher;
+pub use reload::{ConfigWatcher, CurrentSettings};
 pub use settings::{
     Api, Auth, Data, Hls, Http, Limits, Log, Metrics, Otel, Play, Publish, Record, Rtmp, Rtmps, Settings,
     Shutdown, Storage, Tls,

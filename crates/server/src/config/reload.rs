@@ -1,8 +1,10 @@
 //! Settings of a running server: read again on SIGHUP and when the file changes.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -18,8 +20,19 @@ use crate::file_watch::FileWatch;
 pub struct ConfigWatcher {
     sources: Sources,
     files: FileWatch,
-    current: watch::Sender<Arc<Settings>>,
+    current: CurrentSettings,
 }
+
+/// The settings that hold, for everybody who goes by them. Cloning gives another handle.
+#[derive(Clone, Debug)]
+pub struct CurrentSettings {
+    settings: Arc<watch::Sender<Arc<Settings>>>,
+    followers: Arc<Mutex<Followers>>,
+}
+
+/// What keeps a copy of some settings, and has to be told of others.
+#[derive(Default)]
+struct Followers(Vec<Box<dyn Fn(&Settings) + Send>>);
 
 impl ConfigWatcher {
     /// Watches what `loaded` was loaded from.
@@ -29,12 +42,12 @@ impl ConfigWatcher {
     /// If the system lets us watch neither files nor signals.
     pub fn new(sources: Sources, loaded: Loaded) -> io::Result<Self> {
         let files = FileWatch::new(loaded.file.into_iter().collect())?;
-        Ok(Self { sources, files, current: watch::Sender::new(Arc::new(loaded.settings)) })
+        Ok(Self { sources, files, current: CurrentSettings::new(loaded.settings) })
     }
 
     /// The current settings, and all that follow.
-    pub fn subscribe(&self) -> watch::Receiver<Arc<Settings>> {
-        self.current.subscribe()
+    pub fn current(&self) -> CurrentSettings {
+        self.current.clone()
     }
 
     /// Follows the sources until it is dropped. Bad settings are logged and change nothing.
@@ -57,7 +70,7 @@ impl ConfigWatcher {
     }
 
     fn apply(&self, new: &Settings) {
-        let old = self.current.borrow().clone();
+        let old = self.current.settings.borrow().clone();
         let diff = old.diff(new);
         if !diff.needs_restart.is_empty() {
             warn!(keys = names(&diff.needs_restart), "changed settings wait for a restart");
@@ -69,8 +82,41 @@ impl ConfigWatcher {
         for warning in new.warnings() {
             warn!("{warning}");
         }
-        self.current.send_replace(Arc::new(old.with_live_changes(new)));
+        self.current.replace(old.with_live_changes(new));
         info!(keys = names(&diff.live), "settings changed");
+    }
+}
+
+impl CurrentSettings {
+    /// Settings that nobody changes.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(watch::Sender::new(Arc::new(settings))), followers: Arc::default() }
+    }
+
+    /// To look at whenever they matter.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.subscribe()
+    }
+
+    /// Calls `follower` with the settings, and again with all that follow: a change holds for it before the log says that
+    /// they have changed.
+    pub fn follow(&self, follower: impl Fn(&Settings) + Send + 'static) {
+        // The lock keeps a change from coming between.
+        let mut followers = self.followers.lock();
+        follower(&self.settings.borrow());
+        followers.0.push(Box::new(follower));
+    }
+
+    fn replace(&self, settings: Settings) {
+        let followers = self.followers.lock();
+        followers.0.iter().for_each(|follower| follower(&settings));
+        self.settings.send_replace(Arc::new(settings));
+    }
+}
+
+impl fmt::Debug for Followers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} followers", self.0.len())
     }
 }
 
@@ -96,7 +142,7 @@ mod tests {
         let sources = Sources { file: Some(file.clone()), ..Sources::default() };
         let loaded = sources.load().expect("valid settings");
         let watcher = ConfigWatcher::new(sources, loaded).expect("a watcher");
-        let mut settings = watcher.subscribe();
+        let mut settings = watcher.current().subscribe();
         let task = tokio::spawn(watcher.run());
 
         // Broken settings between two valid ones change nothing; whether they are seen at all depends on the debounce.
@@ -113,6 +159,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_follower_has_the_newest_before_anybody_sees_them() {
+        let current = CurrentSettings::new(Settings::default());
+        let (settings, told) = (current.subscribe(), Arc::new(Mutex::new(Vec::new())));
+        current.follow({
+            let (settings, told) = (settings.clone(), told.clone());
+            move |new| told.lock().push((settings.borrow().record.all, new.record.all))
+        });
+        let mut new = Settings::default();
+        new.record.all = true;
+        current.replace(new);
+        assert_eq!(*told.lock(), [(false, false), (false, true)]);
+        assert!(settings.borrow().record.all);
+    }
+
+    #[tokio::test]
     async fn bad_settings_change_nothing() {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("flumen.toml");
@@ -120,7 +181,7 @@ mod tests {
         let sources = Sources { file: Some(file.clone()), ..Sources::default() };
         let loaded = sources.load().expect("valid settings");
         let watcher = ConfigWatcher::new(sources, loaded).expect("a watcher");
-        let settings = watcher.subscribe();
+        let settings = watcher.current().subscribe();
         fs::write(&file, "[record]\nall = 'perhaps'\n").expect("written");
         watcher.reload();
         assert!(!settings.has_changed().expect("a watcher"));
