@@ -1,7 +1,5 @@
 //! The API: what it tells of streams and clients, and what it does to them.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Player, Publisher};
@@ -28,6 +26,9 @@ async fn a_live_stream_is_described() {
         stream["bitrate"].as_u64() > Some(0)
             && stream["viewers"] == 1
             && stream["bytesOut"].as_u64() > Some(0)
+            && stream["avDrift"].is_number()
+            // Of 50; a busy machine sends some late, and those behind them at once.
+            && stream["frameRate"].as_f64().is_some_and(|rate| (30.0..70.0).contains(&rate))
     };
     let stream = web.get_until("/api/v1/streams/live%2Fshow", is_measured).await;
     for (field, expected) in [
@@ -46,8 +47,6 @@ async fn a_live_stream_is_described() {
     assert_eq!(stream["recording"], false);
     let drift = stream["avDrift"].as_f64().expect("sound and picture were seen");
     assert!(drift.abs() < 0.2, "{drift}");
-    let frame_rate = stream["frameRate"].as_f64().expect("a frame rate");
-    assert!((30.0..70.0).contains(&frame_rate), "{frame_rate} of 50 on a busy machine");
     for same in ["/api/v1/streams/live/show", "/api/v1/streams/show"] {
         assert_eq!(web.get(same).await.ok()["streamKey"], "live/show", "{same}");
     }
@@ -317,13 +316,11 @@ async fn events_are_told_as_they_happen() {
 /// A page that follows the events must not hold up the end.
 #[tokio::test]
 async fn followers_of_events_are_let_go_at_the_end() {
-    let server = Server::start("").await;
+    let server = Server::start("--shutdown-grace 10m").await;
     let web = Web::of(&server).await;
     let mut answer = web.request(Method::GET, "/api/v1/events").send().await.expect("it answers");
-    let begun = std::time::Instant::now();
     server.stop().await;
     while answer.chunk().await.expect("a clean end").is_some() {}
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ async fn a_token_for_one_time_is_used_up_also_over_a_restart() {
 
 #[tokio::test]
 async fn who_lost_its_connection_goes_on_with_its_only_token() {
-    let server = server(BOTH).await;
+    let server = server(&format!("{BOTH} --publish-grace 2m")).await;
     let once = format!("show?token={}", token("live/show --single-use"));
     // A ghost: its connection is open, and nothing comes any more.
     let mut ghost = Wire::connect(server.address(), "live").await;
@@ -224,8 +224,7 @@ async fn what_changes_in_the_settings_holds_for_the_next() {
     let settings = format!("[auth]\nsecret = '{SECRET}'\n");
     let server = Server::start_with("", &[("flumen.toml", &settings)]).await;
     let feed = Feed::start(&server.url("live/open")).await;
-    fs::write(server.folder().join("flumen.toml"), format!("{settings}publish = 'token'\n"))
-        .expect("written");
+    server.replace("flumen.toml", &format!("{settings}publish = 'token'\n"));
     server.signal(rustix::process::Signal::HUP);
     server.logged(&["settings changed"]).await;
     assert!(publish(&server, "other").await.is_err());
@@ -247,7 +246,7 @@ async fn the_api_makes_tokens() {
     assert_eq!(url, format!("rtmp://{}/live/show?token={token}", server.address()));
     let left = humantime::parse_rfc3339(made["expiresAt"].as_str().expect("a time")).expect("RFC 3339");
     let left = left.duration_since(std::time::SystemTime::now()).expect("in the future");
-    assert!((590..=600).contains(&left.as_secs()), "{left:?}");
+    assert!((400..=600).contains(&left.as_secs()), "{left:?}");
     RtmpUrl::parse(url).expect("ready to use");
     Feed::start(url).await.finish().await;
 
@@ -289,7 +288,7 @@ fn the_command_line_makes_and_inspects_tokens() {
     assert_eq!((&told["valid"], &told["singleUse"]), (&json!(true), &json!(true)));
     assert_eq!(told["expiresAt"], made["expiresAt"]);
     let text = token_command(&format!("inspect {token}")).success();
-    assert!(text.contains("live/show") && text.contains("in 1h 29m"), "{text}");
+    assert!(text.contains("live/show") && text.contains("in 1h "), "{text}");
 
     let strangers =
         Program::new(&format!("token inspect {token}")).env("FLUMEN_AUTH_SECRET", "another").run();
@@ -324,7 +323,8 @@ async fn service(
         while let Ok((mut tcp, _)) = listener.accept().await {
             let mut request = Vec::new();
             let body = loop {
-                tcp.read_buf(&mut request).await.expect("the server asks");
+                let read = tcp.read_buf(&mut request).await.expect("the server asks");
+                assert!(read > 0, "it asks to the end");
                 let text = String::from_utf8_lossy(&request).into_owned();
                 let body = text.split_once("\r\n\r\n").map(|(_, body)| serde_json::from_str(body));
                 if let Some(Ok(body)) = body {
@@ -351,7 +351,9 @@ async fn the_service_decides_and_hides_the_key() {
         _ => reply("403 Forbidden", ""),
     })
     .await;
-    let settings = format!("[log]\nlevel = 'trace'\n[auth]\npublish = 'http'\nhttp-url = '{url}'\n");
+    let settings = format!(
+        "[log]\nlevel = 'trace'\n[auth]\npublish = 'http'\nhttp-url = '{url}'\nhttp-timeout = '2m'\n"
+    );
     let server = Server::start_with("--record-all --record-dir rec", &[("flumen.toml", &settings)]).await;
     let feed = Feed::start(&server.url("live/s3cretkey?a=b")).await;
     let question = asked.recv().await.expect("asked");

@@ -9,9 +9,9 @@ use flumen_rtmp::proto::{
     ChunkStreamId, Command, ControlMessage, MediaType, Message, MessageStreamId, MessageType, UserControl,
 };
 use socket2::SockRef;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 use crate::stream::{Feed, GOP, Viewer, key, numbered, video_header};
 use crate::wire::Wire;
 
@@ -61,7 +61,8 @@ impl Scene {
 
 #[tokio::test]
 async fn other_protocols_and_garbage_are_turned_away_at_once() {
-    let scene = Scene::set("").await;
+    // They could stay so long if nobody noticed what they are.
+    let scene = Scene::set("--limits-handshake-timeout 10m").await;
     let garbage: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"POST /open/1 HTTP/1.1\r\nContent-Type: application/x-fcs\r\n\r\n",
@@ -73,13 +74,17 @@ async fn other_protocols_and_garbage_are_turned_away_at_once() {
         &[0; 4096],
     ];
     for bytes in garbage {
-        let begin = Instant::now();
         let mut wire = Wire::open(scene.server.address()).await;
         let _ = wire.raw(bytes).await;
-        wire.gone().await;
-        assert!(begin.elapsed() < Duration::from_secs(2), "{bytes:?}: {:?}", begin.elapsed());
+        timeout(PATIENCE, wire.gone()).await.unwrap_or_else(|_| panic!("it may stay with {bytes:?}"));
     }
-    // A whole handshake, and then garbage in place of chunks.
+    scene.stays_unmoved().await;
+}
+
+/// What begins well may stay until the time for a handshake is over, and no longer.
+#[tokio::test]
+async fn garbage_in_place_of_chunks_is_turned_away() {
+    let scene = Scene::set("--limits-handshake-timeout 4s").await;
     for byte in [0x00, 0x43, 0x83, 0xC3, 0xFF] {
         let mut wire = Wire::shaken(scene.server.address()).await;
         let _ = wire.raw(&vec![byte; 64 << 10]).await;
@@ -90,8 +95,7 @@ async fn other_protocols_and_garbage_are_turned_away_at_once() {
 
 #[tokio::test]
 async fn a_handshake_has_its_time() {
-    let scene = Scene::set("--limits-handshake-timeout 1s").await;
-    let begin = Instant::now();
+    let scene = Scene::set("--limits-handshake-timeout 4s").await;
     let mut silent = Wire::open(scene.server.address()).await;
     let mut slow = Wire::open(scene.server.address()).await;
     let mut undecided = Wire::shaken(scene.server.address()).await;
@@ -104,8 +108,7 @@ async fn a_handshake_has_its_time() {
         sent
     };
     let (sent, (), ()) = tokio::join!(dripping, silent.gone(), undecided.gone());
-    assert!(sent < 30, "{sent} bytes, one by one");
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(sent < 500, "{sent} bytes, one by one");
     scene.server.logged_times(3, &["timed out while waiting for the handshake"]).await;
     scene.stays_unmoved().await;
 }

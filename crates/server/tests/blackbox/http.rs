@@ -1,8 +1,5 @@
 //! HTTP listeners: what a connection may do, TLS, stopping.
 
-use std::fs;
-use std::time::Duration;
-
 use flumen_rtmp::{ClientOptions, Publisher};
 use reqwest::Method;
 use rustix::process::Signal;
@@ -76,8 +73,8 @@ async fn a_new_certificate_is_served_over_https_and_old_connections_stay() {
     };
     let first = trusting(&old);
     first.get("/health").await.ok();
-    fs::write(server.folder().join("key.pem"), new.signing_key.serialize_pem()).expect("written");
-    fs::write(server.folder().join("cert.pem"), new.cert.pem()).expect("written");
+    server.replace("key.pem", &new.signing_key.serialize_pem());
+    server.replace("cert.pem", &new.cert.pem());
     server.logged(&["flumen::tls", r#""level":"info""#]).await;
     trusting(&new).get("/health").await.ok();
     assert!(trusting(&old).request(Method::GET, "/health").send().await.is_err(), "the old one is gone");
@@ -95,10 +92,14 @@ async fn http2_is_spoken_without_tls_to_who_knows() {
 /// Who does not ask, or asks for more than there is to answer, does not keep a connection.
 #[tokio::test]
 async fn connections_have_bounds() {
-    let server = Server::start("--limits-handshake-timeout 1s --limits-idle-timeout 2s").await;
-    assert_eq!(exchange(&server, b"").await, "", "nothing is asked");
-    assert_eq!(exchange(&server, b"PRI").await, "", "a beginning of HTTP/2");
-    exchange(&server, b"GET /health HTTP/1.1\r\nhost: ").await;
+    let server = Server::start("--limits-handshake-timeout 4s --limits-idle-timeout 6s").await;
+    let (nothing, beginning, _) = tokio::join!(
+        exchange(&server, b""),
+        exchange(&server, b"PRI"),
+        exchange(&server, b"GET /health HTTP/1.1\r\nhost: ")
+    );
+    assert_eq!(nothing, "", "nothing is asked");
+    assert_eq!(beginning, "", "a beginning of HTTP/2");
     let long = format!("GET /health HTTP/1.1\r\nhost: x\r\nlong: {}\r\n\r\n", "x".repeat(40_000));
     assert!(exchange(&server, long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
     let many = format!("GET /health HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(65));
@@ -146,11 +147,10 @@ async fn a_server_that_drains_answers_that_it_is_not_ready() {
 
 #[tokio::test]
 async fn a_stop_lets_an_open_connection_go() {
-    let mut server = Server::start("").await;
+    // An idle connection is not waited for.
+    let mut server = Server::start("--shutdown-grace 10m").await;
     let web = Web::of(&server).await;
     assert_eq!(web.get("/health").await.status, 200);
-    let begun = std::time::Instant::now();
     server.signal(Signal::TERM);
     assert!(server.exit().await.success());
-    assert!(begun.elapsed() < Duration::from_secs(5), "an idle connection is not waited for");
 }

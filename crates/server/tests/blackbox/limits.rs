@@ -149,7 +149,7 @@ async fn a_message_longer_than_allowed_ends_the_connection() {
 /// Who waits for a stream is asked for a sign of life and may stay. Who wants nothing has to go.
 #[tokio::test]
 async fn silent_clients_are_pinged_and_those_without_a_stream_are_let_go() {
-    let server = Server::start("--limits-idle-timeout 2s").await;
+    let server = Server::start("--limits-idle-timeout 5s").await;
     let mut idle = Wire::connect(server.address(), "live").await;
     let mut waiting = Wire::connect(server.address(), "live").await;
     waiting.play("show").await.expect("it may come first");

@@ -62,7 +62,7 @@ async fn a_collector_gets_what_was_done() {
 
 #[tokio::test]
 async fn a_collector_that_is_gone_does_no_harm() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let gone = std::net::TcpListener::bind("127.0.0.2:0").expect("a port").local_addr().expect("an address");
     let server = Server::start(&format!("--otel-endpoint http://{gone}")).await;
     let feed = Feed::start(&server.url("live/show")).await;
     Viewer::start(&server.url("live/show")).await.stays_content().await;

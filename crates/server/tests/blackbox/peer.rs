@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flumen_media::flv::{Reader, Tag, TagType};
 use flumen_rtmp::proto::{Media, MediaType, MessageStreamId, ServerConfig, ServerEvent, Status};
-use flumen_rtmp::{Connection, Listener};
+use flumen_rtmp::{Connection, Error, Listener};
 
 use crate::program::{Program, Running};
+use crate::server::PATIENCE;
 
 /// The clip: eight seconds, a key frame every two, 240 pictures, 375 frames of sound.
 pub(crate) fn clip() -> PathBuf {
@@ -125,6 +125,19 @@ pub(crate) fn of_kind(messages: &[Media], kind: MediaType) -> Vec<Media> {
 
 /// Plays `tags` to a player, their timestamps moved by `shift` milliseconds.
 pub(crate) async fn play(connection: &mut Connection, stream: MessageStreamId, tags: &[Tag], shift: u32) {
+    play_to_its_end(connection, stream, tags, shift).await.expect("written");
+}
+
+/// The same to a player that may leave before.
+///
+/// # Errors
+/// When it does.
+pub(crate) async fn play_to_its_end(
+    connection: &mut Connection,
+    stream: MessageStreamId,
+    tags: &[Tag],
+    shift: u32,
+) -> Result<(), Error> {
     for tag in tags {
         let kind = match tag.tag_type {
             TagType::Audio => MediaType::Audio,
@@ -135,12 +148,13 @@ pub(crate) async fn play(connection: &mut Connection, stream: MessageStreamId, t
         let media = Media { stream, kind, timestamp, payload: tag.body.clone() };
         let (session, output) = connection.session();
         session.send_media(media, output).expect("it fits");
-        connection.flush().await.expect("written");
+        connection.flush().await?;
     }
+    Ok(())
 }
 
 /// Waits until the client has closed.
 pub(crate) async fn closed(connection: &mut Connection) {
     let wait = async { while let Ok(Some(_)) = connection.next_event().await {} };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it closes");
+    tokio::time::timeout(PATIENCE, wait).await.expect("it closes");
 }

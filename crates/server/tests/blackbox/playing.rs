@@ -1,13 +1,10 @@
 //! What players get, and in which form.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use flumen_amf0::{Object, Value};
 use flumen_rtmp::proto::{CapsEx, MediaType, Message, MessageType};
 use flumen_rtmp::{ClientOptions, Player, PlayerEvent, Publisher};
 use socket2::SockRef;
-use tokio::time::Instant;
 
 use crate::server::Server;
 use crate::stream::{
@@ -64,7 +61,7 @@ async fn a_late_player_begins_at_the_newest_key_frame() {
     let mut first = player(&server, "live/show").await;
     while number(Video, &next_media(&mut first).await.payload) != Some(4) {}
 
-    let begin = Instant::now();
+    // Nothing is sent any more: what does not come at once never comes.
     let mut late = Wire::connect(server.address(), "live").await;
     late.play("show").await.expect("it may play");
     let (at, body) = told(late.next_media().await);
@@ -72,11 +69,6 @@ async fn a_late_player_begins_at_the_newest_key_frame() {
     assert_eq!(told(late.next_media().await), (9000, video_header()));
     assert_eq!(told(late.next_media().await), (9000, audio_header()));
     assert_eq!(told(late.next_media().await), (9000, key(2)));
-    assert!(
-        begin.elapsed() < Duration::from_secs(2),
-        "nothing is sent any more, it is all there: {:?}",
-        begin.elapsed()
-    );
     assert_eq!(told(late.next_media().await), (9040, delta(3)));
     assert_eq!(told(late.next_media().await), (9041, audio(0)));
     assert_eq!(told(late.next_media().await), (9080, delta(4)));

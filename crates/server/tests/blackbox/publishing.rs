@@ -6,13 +6,14 @@ use flumen_rtmp::proto::{MediaType, MessageStreamId, MessageType, UserControl};
 use flumen_rtmp::{ClientOptions, Error, Player, PlayerEvent, Publisher};
 use tokio::time::Instant;
 
-use crate::server::Server;
+use crate::server::{Server, takes_less_than};
 use crate::stream::{
     Feed, GOP, Viewer, a_moment, audio, delta, is_key, key, next, next_media, number, numbered, video_header,
 };
 use crate::wire::{Refused, Wire, refused};
 
-/// How long a publisher may have to wait for the ghost of another.
+/// How long a publisher may have to wait for the ghost of another. That it is not longer is a test of the hub, whose clock
+/// stands still.
 const GHOST_WAIT: Duration = Duration::from_secs(2);
 
 async fn publisher(server: &Server, path: &str) -> Result<Publisher, Error> {
@@ -46,21 +47,19 @@ async fn a_second_publisher_of_a_live_stream_is_refused() {
     let server = Server::start("").await;
     let feed = Feed::start(&server.url("live/busy")).await;
     let viewer = Viewer::start(&server.url("live/busy")).await;
-    let begin = Instant::now();
     let (code, description) = reason(publisher(&server, "live/busy").await);
     assert_eq!(
         (code.as_str(), description.as_str()),
         ("NetStream.Publish.BadName", "the stream is already published")
     );
-    assert!(begin.elapsed() < GHOST_WAIT + Duration::from_secs(1), "{:?}", begin.elapsed());
-    let begin = Instant::now();
-    let (code, _) = reason(publisher(&server, "live/busy?token=other").await);
-    assert_eq!(code, "NetStream.Publish.BadName");
-    assert!(
-        begin.elapsed() < GHOST_WAIT / 2,
-        "another credential has nothing to wait for: {:?}",
+    // Another credential has nothing to wait for.
+    takes_less_than(GHOST_WAIT, async || {
+        let begin = Instant::now();
+        let (code, _) = reason(publisher(&server, "live/busy?token=other").await);
+        assert_eq!(code, "NetStream.Publish.BadName");
         begin.elapsed()
-    );
+    })
+    .await;
     viewer.stays_content().await;
     feed.finish().await;
 }
@@ -96,9 +95,7 @@ async fn a_silent_ghost_makes_room_for_the_same_publisher() {
     for query in ["", "?token=mine"] {
         let name = format!("ghost{}{query}", query.len());
         let (mut ghost, _) = silent(&server, &name).await;
-        let begin = Instant::now();
         let mut newcomer = publisher(&server, &format!("live/{name}")).await.expect("the ghost is dead");
-        assert!(begin.elapsed() < GHOST_WAIT, "{:?}", begin.elapsed());
         newcomer.send(MediaType::Video, 0, key(1)).await.expect("it publishes");
         let last = ghost.closed().await.pop().map(|command| refused(&command));
         let description = "superseded by another publisher".to_owned();
@@ -127,7 +124,7 @@ async fn with_takeover_the_newcomer_wins() {
 
 #[tokio::test]
 async fn a_publisher_that_comes_back_goes_on_and_readers_stay() {
-    let server = Server::start("").await;
+    let server = Server::start("--publish-grace 2m").await;
     let (lost, _) = silent(&server, "show").await;
     let mut viewer = player(&server, "live/show").await;
     assert_eq!(next_media(&mut viewer).await.payload, video_header());

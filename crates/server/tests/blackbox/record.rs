@@ -16,10 +16,11 @@ use flumen_rtmp::{ClientOptions, Publisher};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use tokio::time::{Instant, sleep};
 
-use crate::server::{PATIENCE, Server};
+use crate::server::{PATIENCE, Server, takes_less_than};
 use crate::stream::{
-    FRAME, Feed, GOP, Viewer, a_moment, audio, audio_header, delta, key, number, numbered, video_header,
+    FRAME, Feed, GOP, Viewer, audio, audio_header, delta, key, number, numbered, video_header,
 };
+use crate::web::Web;
 
 const RECORDED: &[&str] = &[r#""msg":"recorded""#];
 const FAILED: &[&str] = &[r#""level":"error""#, r#""msg":"recording failed"#];
@@ -30,7 +31,8 @@ const ON: &str = "[log]\nlevel = 'debug'\n[record]\nall = true\n";
 fn recordings(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    files.sort_by_key(|path| fs::metadata(path).and_then(|file| file.created()).ok());
+    // The clock of the file system is coarse; what is younger by name has a later second or a higher number.
+    files.sort_by_cached_key(|path| (fs::metadata(path).and_then(|file| file.created()).ok(), path.clone()));
     files
 }
 
@@ -208,7 +210,9 @@ async fn a_stop_of_the_server_finishes_recordings() {
     let _one = Feed::start(&server.url("live/a_b")).await;
     let _other = Feed::start(&server.url("live_a/b")).await;
     server.logged_times(2, &[r#""msg":"recording""#]).await;
-    a_moment().await;
+    for path in ["live/a_b", "live_a/b"] {
+        Viewer::start(&server.url(path)).await.stays_content().await;
+    }
     server.stop().await;
     let files = recordings(folder.path());
     assert_eq!(files.len(), 2, "both have the same name but for a counter: {files:?}");
@@ -227,7 +231,7 @@ async fn recording_is_switched_while_a_stream_goes_on() {
     viewer.sees(GOP).await;
     assert!(recordings(&folder).is_empty());
     let switch = async |times: usize, to: &str| {
-        fs::write(server.folder().join("flumen.toml"), to).expect("written");
+        server.replace("flumen.toml", to);
         server.signal(Signal::HUP);
         server.logged_times(times, &[r#""msg":"settings changed""#]).await;
     };
@@ -280,11 +284,15 @@ async fn a_change_of_configuration_begins_a_new_file_and_a_repeated_one_does_not
 
 #[tokio::test]
 async fn a_publisher_that_comes_back_goes_on_in_the_same_file() {
-    let server = Server::start("--record-all").await;
+    let server = Server::start("--record-all --publish-grace 2m").await;
+    let web = Web::of(&server).await;
     let mut lost = publisher(&server, "live/show").await;
     send_all(&mut lost, &[(MediaType::Audio, 0, audio_header())]).await;
     send_all(&mut lost, &pictures(0x42, 0, 50)).await;
-    a_moment().await;
+    web.get_until("/api/v1/streams/live/show", |stream| {
+        (0..2).all(|track| stream["tracks"][track]["frames"] == 50)
+    })
+    .await;
     drop(lost);
     server.logged(&[r#""msg":"closed""#]).await;
     let mut back = publisher(&server, "live/show").await;
@@ -304,14 +312,14 @@ async fn a_publisher_that_comes_back_goes_on_in_the_same_file() {
 #[tokio::test]
 async fn a_kill_costs_less_than_a_second_and_the_next_start_repairs_the_files() {
     // Right after the beginning, between two writes, and later.
-    tokio::join!(
-        kill_after(Duration::from_millis(1_110)),
-        kill_after(Duration::from_millis(1_370)),
-        kill_after(Duration::from_millis(2_930))
-    );
+    for moment in [1_110, 1_370, 2_930].map(Duration::from_millis) {
+        // A machine that stands still costs more: what was to be written then comes all at once.
+        takes_less_than(Duration::from_secs(1), async || kill_after(moment).await).await;
+    }
 }
 
-async fn kill_after(moment: Duration) {
+/// Kills a server, and gives how much of what was published its recordings have lost.
+async fn kill_after(moment: Duration) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
     let flags = format!("--record-all --record-format flv,mp4 --record-dir {}", folder.path().display());
     let mut server = Server::start(&flags).await;
@@ -321,14 +329,18 @@ async fn kill_after(moment: Duration) {
     let published = (moment.as_millis() / FRAME.as_millis()) as u32;
     viewer.sees(published).await;
     viewer.stop().await;
+    // A machine that stands still may not have written anything yet.
+    let has_frames = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.len() > 3_000);
+    wait_for(folder.path(), |files| {
+        (files.iter().filter(|file| has_frames(file)).count() == 2).then_some(())
+    })
+    .await;
     server.signal(Signal::KILL);
     server.exit().await;
     let files = recordings(folder.path());
     assert_eq!(files.len(), 2, "{files:?}");
     let kept: Vec<_> = files.iter().map(|file| numbers(file)).collect();
-    for kept in &kept {
-        assert!(kept.end + 50 >= published, "{kept:?} of {published} frames");
-    }
+    let lost = kept.iter().map(|kept| published.saturating_sub(kept.end)).max().expect("recordings");
 
     let server = Server::start(&flags).await;
     server.logged_times(2, &[r#""msg":"repaired a recording""#]).await;
@@ -338,6 +350,7 @@ async fn kill_after(moment: Duration) {
     }
     drop(feed);
     server.stop().await;
+    lost * FRAME
 }
 
 #[tokio::test]
@@ -354,7 +367,8 @@ async fn a_full_disk_stops_the_recording_alone_and_it_goes_on_when_there_is_spac
     let viewer = Viewer::start(&server.url("live/feed")).await;
     server.logged(FAILED).await;
     server.logged(&[r#""msg":"repaired a recording""#]).await;
-    let [first] = &recordings(folder.path())[..] else { panic!("one file") };
+    // By now there may be another, which soon has no space either.
+    let first = &recordings(folder.path())[0];
     assert_eq!(numbers(first).start, 0);
     assert!(is_finished(first));
 

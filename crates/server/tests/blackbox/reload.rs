@@ -1,7 +1,5 @@
 //! Settings that change in a running server.
 
-use std::fs;
-
 use flumen_amf0::Object;
 use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Publisher};
@@ -13,8 +11,7 @@ use crate::wire::{Wire, refused};
 
 /// Replaces the settings, and waits until those of `keys` hold.
 async fn change(server: &Server, keys: &str, text: &str) {
-    let [new, file] = ["new.toml", "flumen.toml"].map(|name| server.folder().join(name));
-    fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).expect("written");
+    server.replace("flumen.toml", text);
     server.signal(Signal::HUP);
     server.logged(&[r#""msg":"settings changed""#, keys]).await;
 }
@@ -70,7 +67,7 @@ async fn a_publishers_rules_change_too() {
 #[tokio::test]
 async fn bad_settings_change_nothing() {
     let server = Server::start_with("", &[("flumen.toml", "[limits]\nstreams = 1\n")]).await;
-    fs::write(server.folder().join("flumen.toml"), "[limits]\nstream = 5\n").expect("written");
+    server.replace("flumen.toml", "[limits]\nstream = 5\n");
     server.signal(Signal::HUP);
     server.logged(&[r#""level":"error""#, "did you mean `limits.streams`"]).await;
     let mut wire = Wire::connect(server.address(), "live").await;

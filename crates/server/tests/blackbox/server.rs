@@ -1,5 +1,6 @@
 //! A server in a process of its own, on free ports.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,12 +13,34 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::program::Program;
 
-/// Far longer than anything takes; only a failing test waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Far longer than anything takes, also where everything takes ten times as long or stands still for seconds; only a
+/// failing test waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Settings under which a server waits for a test that stands still, unless the test wants others.
+const PATIENT: [(&str, &str); 4] = [
+    ("publish-timeout", "10m"),
+    ("limits-handshake-timeout", "2m"),
+    ("auth-http-timeout", "2m"),
+    ("hls-wait", "1m"),
+];
+
+/// Tries until `attempt` says that it took less than `limit`: what a server does at once takes long now and then on a busy
+/// machine, and never less than `limit` where it waits for something.
+pub(crate) async fn takes_less_than(limit: Duration, mut attempt: impl AsyncFnMut() -> Duration) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let took = attempt().await;
+        if took < limit {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it takes {took:?}");
+    }
+}
 
 /// A running `flumen serve` in a folder of its own. Dropping it kills it; a failing test then shows its log.
 pub(crate) struct Server {
@@ -43,6 +66,11 @@ impl Server {
         let mut arguments = format!("serve --rtmp-addr 127.0.0.1:0 --http-addr 127.0.0.1:0 {flags}");
         if !flags.contains("--log-level") && files.is_empty() {
             arguments.push_str(" --log-level debug");
+        }
+        // A flag would hide what a file says.
+        let has_settings = files.iter().any(|(name, _)| *name == "flumen.toml");
+        for (flag, value) in PATIENT.iter().filter(|(flag, _)| !has_settings && !flags.contains(flag)) {
+            write!(arguments, " --{flag} {value}").expect("a string takes everything");
         }
         let program = Program::new(&arguments);
         let program = files.iter().fold(program, |program, (name, text)| program.file(name, text));
@@ -87,6 +115,12 @@ impl Server {
             timeout(PATIENCE, log.wait_for(|lines| lines.iter().filter(fits).count() >= times)).await;
         let Ok(Ok(lines)) = waited else { panic!("{times} log lines with {parts:?} in {PATIENCE:?}") };
         lines.iter().filter(fits).nth(times - 1).expect("just counted").clone()
+    }
+
+    /// Replaces a file in its folder as deployment tools do, in one step.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let [new, file] = ["replacement", name].map(|name| self.folder().join(name));
+        fs::write(&new, text).and_then(|()| fs::rename(&new, file)).expect("written");
     }
 
     /// All of its log so far.

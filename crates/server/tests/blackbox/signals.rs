@@ -3,7 +3,7 @@
 use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Player, PlayerEvent, Publisher};
 use rustix::process::Signal;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::server::{PATIENCE, Server};
 use crate::stream::{key, next};
@@ -12,7 +12,8 @@ use crate::wire::{Wire, refused};
 #[tokio::test]
 async fn the_first_signal_lets_everybody_go() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Server::start("").await;
+        // Nobody is asked to reconnect, so nobody is waited for.
+        let mut server = Server::start("--shutdown-grace 10m").await;
         let mut publisher = Wire::connect(server.address(), "live").await;
         let stream = publisher.publish("show").await.expect("it may publish");
         publisher.media(stream, MediaType::Video, 0, key(0)).await.expect("the server reads");
@@ -20,7 +21,6 @@ async fn the_first_signal_lets_everybody_go() {
         viewer.play("show").await.expect("it may play");
         viewer.next_media().await;
         let mut undecided = Wire::shaken(server.address()).await;
-        let begin = Instant::now();
         server.signal(signal);
         for (wire, expected) in [
             (&mut publisher, &["NetConnection.Connect.Closed"][..]),
@@ -33,8 +33,6 @@ async fn the_first_signal_lets_everybody_go() {
         }
         undecided.gone().await;
         assert_eq!(server.exit().await.code(), Some(0));
-        // Nobody was asked to reconnect, so nobody is waited for.
-        assert!(begin.elapsed().as_secs() < 4, "{:?}", begin.elapsed());
         server.logged(&[r#""msg":"stopped""#]).await;
     }
 }
@@ -60,14 +58,12 @@ async fn clients_that_can_are_asked_to_reconnect() {
 
 #[tokio::test]
 async fn the_second_signal_ends_it_at_once() {
-    let mut server = Server::start("--shutdown-grace 60s").await;
+    let mut server = Server::start("--shutdown-grace 10m").await;
     let url = server.url("live/show");
     let publisher = Publisher::connect(&url, ClientOptions::default()).await.expect("it may publish");
-    let begin = Instant::now();
     server.signal(Signal::TERM);
     server.logged(&["a second signal exits at once"]).await;
     server.signal(Signal::TERM);
     assert_eq!(server.exit().await.code(), Some(1));
-    assert!(begin.elapsed().as_secs() < 2, "{:?}", begin.elapsed());
     drop(publisher);
 }

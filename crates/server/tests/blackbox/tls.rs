@@ -1,6 +1,5 @@
 //! RTMPS, and a certificate that changes while connections are open.
 
-use std::fs;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -50,8 +49,8 @@ async fn a_new_certificate_is_served_and_old_connections_stay() {
     let mut first = Player::connect(&url, trusting(old.cert.der())).await.expect("the old certificate");
     assert_eq!(next_media(&mut first).await.payload, key(0));
 
-    fs::write(server.folder().join("key.pem"), new.signing_key.serialize_pem()).expect("written");
-    fs::write(server.folder().join("cert.pem"), new.cert.pem()).expect("written");
+    server.replace("key.pem", &new.signing_key.serialize_pem());
+    server.replace("cert.pem", &new.cert.pem());
     server.logged(&["flumen::tls", r#""level":"info""#]).await;
     let mut second = Player::connect(&url, trusting(new.cert.der())).await.expect("the new certificate");
     assert!(Player::connect(&url, trusting(old.cert.der())).await.is_err(), "the old one is gone");

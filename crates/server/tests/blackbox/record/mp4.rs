@@ -180,7 +180,8 @@ async fn a_full_disk_leaves_a_file_that_plays_and_recording_goes_on_when_there_i
     let feed = Feed::start(&server.url("live/feed")).await;
     let viewer = Viewer::start(&server.url("live/feed")).await;
     server.logged(super::FAILED).await;
-    let [first] = &recordings(folder.path())[..] else { panic!("one file") };
+    // By now there may be another, which has no space either.
+    let first = &recordings(folder.path())[0];
     let kept = numbers(first);
     assert_eq!(kept.start, 0);
 

@@ -6,12 +6,11 @@ use bytes::Bytes;
 use flumen_media::FrameKind;
 use flumen_rtmp::proto::MediaType;
 
-use tokio::time::sleep;
-
-use super::{RECORDED, frames, is_finished, numbers, publisher, recordings, send_all};
+use super::{RECORDED, frames, is_finished, numbers, recordings};
 use crate::server::Server;
-use crate::stream::{FRAME, audio, numbered, video_header};
+use crate::stream::{audio, numbered, video_header};
 use crate::web::Web;
+use crate::wire::Wire;
 
 /// Six seconds: a picture of 3 kB and a sound every 20 ms, a key frame every half second.
 fn stream() -> Vec<(MediaType, u32, Bytes)> {
@@ -29,13 +28,14 @@ fn stream() -> Vec<(MediaType, u32, Bytes)> {
 /// Records the stream in both containers; three files of each must come of it.
 async fn record(flags: &str) -> (Server, [Vec<PathBuf>; 2]) {
     let server = Server::start(&format!("--record-all --record-format mp4,flv {flags}")).await;
-    let mut publisher = publisher(&server, "live/show").await;
-    for messages in stream().chunks(50) {
-        send_all(&mut publisher, messages).await;
-        // A publisher that is in a hurry sends sound before pictures.
-        sleep(FRAME).await;
+    // Our publisher sends sound before pictures when it is in a hurry; this client keeps the order.
+    let mut wire = Wire::connect(server.address(), "live").await;
+    let publication = wire.publish("show").await.expect("it may publish");
+    for (kind, at, body) in stream() {
+        wire.media(publication, kind, at, body).await.expect("the server reads");
     }
-    publisher.finish().await.expect("published");
+    let id = f64::from(publication.0).into();
+    wire.call(publication, "deleteStream", &[id]).await.expect("the server reads");
     server.logged_times(6, RECORDED).await;
     let files = recordings(&server.folder().join("recordings"));
     let of = |format: &str| {
