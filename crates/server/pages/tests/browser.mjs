@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
-/** How long anything may take on a busy machine, in milliseconds. */
-export const patience = 20_000;
+/** Far longer than anything takes, in milliseconds, also on a machine that stands still for seconds. */
+export const patience = 120_000;
 
 const flags = [
   '--no-sandbox',
@@ -76,14 +76,24 @@ export async function assertFits(page, what) {
   assert.ok(content <= window, `${what} is ${content} px wide in a window of ${window} px`);
 }
 
+/** Waits until `isSo` says yes; what a page does comes a little after what it is asked for. */
+export async function eventually(what, isSo) {
+  const deadline = Date.now() + patience;
+  while (!(await isSo())) {
+    assert.ok(Date.now() < deadline, `it never was so: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 /** Waits until a video has shown a second of what it has. */
 export async function advances(video) {
-  const deadline = Date.now() + patience;
-  let time = 0;
-  while (Date.now() < deadline) {
-    time = await video.evaluate((video) => video.currentTime);
-    if (time > 1) return;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  assert.fail(`the video stands at ${time} s`);
+  await eventually('the video plays', async () => (await video.evaluate((video) => video.currentTime)) > 1);
+}
+
+/** Waits until the recording that goes on has so many bytes: it begins with the next key frame. */
+export async function recorded(address, bytes) {
+  await eventually(`${bytes} bytes are recorded`, async () => {
+    const { recordings } = await (await fetch(`${address}/api/v1/recordings`)).json();
+    return recordings[0]?.bytes > bytes;
+  });
 }

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { assertAccessible, assertClean, assertFits, open, patience, withBrowser } from './browser.mjs';
+import { assertAccessible, assertClean, assertFits, eventually, open, recorded, withBrowser } from './browser.mjs';
 
 const [address, ...encoder] = process.argv.slice(2);
 const views = ['streams', 'streams/live/demo', 'clients', 'recordings', 'relays', 'activity', 'publish'];
@@ -86,8 +86,7 @@ async function records(page) {
   await page.getByRole('link', { name: 'Streams', exact: true }).click();
   await page.getByRole('link', { name: 'live/demo', exact: true }).click();
   await page.getByRole('button', { name: 'Record', exact: true }).click();
-  // Key frames are two seconds apart.
-  await page.waitForTimeout(3000);
+  await recorded(address, 10_000);
   await page.getByRole('button', { name: 'Stop recording' }).click();
   await page.getByRole('link', { name: 'Recordings', exact: true }).click();
   const row = page.getByRole('row').filter({ hasText: 'live/demo' });
@@ -141,7 +140,7 @@ async function goesByKeyboard(page) {
   await page.getByRole('dialog').waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  assert.equal(await focused(), 'Stop stream', 'the focus is where it was');
+  await eventually('the focus is where it was', async () => (await focused()) === 'Stop stream');
 }
 
 async function worksForEverybody(browser) {

@@ -9,9 +9,10 @@ use crate::harness::{
 /// A player that waits, a publisher that comes, and every packet of its clip must reach the player.
 #[track_caller]
 fn assert_transparent(ffmpeg: fn() -> Command, name: &str) {
-    let server = Server::start();
+    let mut server = Server::start();
     let (clip, url) = (clip(name), server.url(name));
     let player = player(ffmpeg(), &url);
+    server.wait_for_player();
     publisher(ffmpeg(), &clip, &[], &url).finish(LIMIT).succeeded();
     let received = player.finish(LIMIT).succeeded();
     assert_same(&tracks_of(ffmpeg(), &clip), &parse(received.text()));

@@ -14,9 +14,10 @@ fn gst_launch(pipeline: &str) -> std::process::Command {
 
 #[test]
 fn rtmp2sink_publishes_for_ffmpeg() {
-    let server = Server::start();
+    let mut server = Server::start();
     let (clip, url) = (clip("h264"), server.url("gst"));
     let player = player(legacy_ffmpeg(), &url);
+    server.wait_for_player();
     let pipeline = format!(
         "filesrc location={} ! flvdemux name=demux \
          flvmux name=mux streamable=true ! rtmp2sink location={url} \
@@ -33,12 +34,13 @@ const LOST_AT_THE_END: usize = 3;
 
 #[test]
 fn rtmp2src_plays_what_ffmpeg_publishes() {
-    let server = Server::start();
+    let mut server = Server::start();
     let (clip, url) = (clip("h264-bframes"), server.url("gst"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("played.flv");
     let pipeline = format!("rtmp2src location={url} ! filesink location={}", file.display());
     let player = Process::start(gst_launch(&pipeline));
+    server.wait_for_player();
     publisher(legacy_ffmpeg(), &clip, &[], &url).finish(LIMIT).succeeded();
     player.finish(LIMIT).succeeded();
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, python};
+use crate::harness::{LIMIT, Server, python};
 
 /// Parses OpenMetrics strictly, and as the older text format; prints how many families and samples there are.
 const READ: &str = r#"
@@ -34,7 +34,7 @@ fn get(address: SocketAddr, path: &str) -> String {
 #[test]
 fn prometheus_reads_every_family() {
     let server = Server::start_with(&["--demo"], &[]);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + LIMIT;
     let text = loop {
         let text = get(server.http_addr(), "/metrics");
         if text.contains(r#"stream_gop_duration_seconds{stream_key="live/demo"}"#) {

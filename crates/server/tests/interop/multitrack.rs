@@ -13,7 +13,7 @@ fn published() -> Vec<Track> {
 
 #[test]
 fn a_player_that_takes_many_tracks_gets_them_all() {
-    let server = Server::start();
+    let mut server = Server::start();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("played.flv");
     let mut player = RawClient::play(server.rtmp_addr(), "two-audio");
@@ -21,6 +21,7 @@ fn a_player_that_takes_many_tracks_gets_them_all() {
         let file = file.clone();
         move || player.save(&file)
     });
+    server.wait_for_player();
     publish(&server);
     saving.join().expect("the player saves the stream");
     assert_same(&published(), &tracks_of(enhanced_ffmpeg(), &file));
@@ -29,8 +30,9 @@ fn a_player_that_takes_many_tracks_gets_them_all() {
 /// FFmpeg 9 reads many tracks but has no way to tell a server so, except in the address.
 #[test]
 fn a_player_that_asks_in_the_address_gets_them_all() {
-    let server = Server::start();
+    let mut server = Server::start();
     let player = player(enhanced_ffmpeg(), &format!("{}?tracks=all", server.url("two-audio")));
+    server.wait_for_player();
     publish(&server);
     let received = parse(player.finish(LIMIT).succeeded().text());
     assert_same(&published(), &received);
@@ -38,8 +40,9 @@ fn a_player_that_asks_in_the_address_gets_them_all() {
 
 #[test]
 fn a_player_that_does_not_say_so_gets_the_first_of_each_kind() {
-    let server = Server::start();
+    let mut server = Server::start();
     let player = player(enhanced_ffmpeg(), &server.url("two-audio"));
+    server.wait_for_player();
     publish(&server);
     let received = parse(player.finish(LIMIT).succeeded().text());
     assert_same(&published()[..2], &received);

@@ -13,13 +13,14 @@ use crate::harness::{
 
 #[test]
 fn rtmpdump_saves_what_was_published() {
-    let server = Server::start();
+    let mut server = Server::start();
     let (clip, url) = (clip("h264-bframes"), server.url("dump"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("dump.flv");
     let mut rtmpdump = program("rtmpdump");
     rtmpdump.args(["--live", "--rtmp", &url, "--flv"]).arg(&file);
     let player = Process::start(rtmpdump);
+    server.wait_for_player();
     publisher(legacy_ffmpeg(), &clip, &[], &url).finish(LIMIT).succeeded();
     player.finish(LIMIT).succeeded();
     assert_same(&tracks_of(legacy_ffmpeg(), &clip), &tracks_of(legacy_ffmpeg(), &file));

@@ -53,7 +53,7 @@ fn api(server: &Server, path: &str) -> Value {
 }
 
 fn wait_until(is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(90);
+    let deadline = Instant::now() + LIMIT;
     while !is_so() {
         assert!(Instant::now() < deadline, "it never was so");
         thread::sleep(Duration::from_millis(50));

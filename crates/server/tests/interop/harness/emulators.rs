@@ -1,16 +1,16 @@
 //! Object stores of other makers, on this machine.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::process::{Process, run};
 use super::programs::{azurite, moto, program, python};
-use super::transfer::LIMIT;
+use super::transfer::{LIMIT, wait_for_listener};
 
+/// An address that nobody else uses, so that a port that was free once stays free.
+const ADDRESS: &str = "127.0.0.2";
 /// The name of the bucket, or container. Without a hyphen: moto does not know one that the client of GCS has encoded.
 const BUCKET: &str = "archive";
 /// The account that every Azurite has, as Microsoft publishes it.
@@ -65,7 +65,7 @@ impl Emulator {
     }
 
     fn of(kind: Kind) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let free = TcpListener::bind((ADDRESS, 0)).and_then(|free| free.local_addr());
         let port = free.expect("a free port").port();
         Self { kind, port, process: None, _folder: tempfile::tempdir().expect("a folder") }
     }
@@ -82,14 +82,14 @@ impl Emulator {
         let command = match self.kind {
             Kind::S3 | Kind::Gcs => {
                 let mut moto = moto();
-                moto.args(["-H", "127.0.0.1", "-p", &port]);
+                moto.args(["-H", ADDRESS, "-p", &port]);
                 moto
             }
             Kind::Azure => {
                 let mut azurite = azurite();
                 azurite.args([
                     "--blobHost",
-                    "127.0.0.1",
+                    ADDRESS,
                     "--blobPort",
                     &port,
                     "--skipApiVersionCheck",
@@ -100,11 +100,7 @@ impl Emulator {
             }
         };
         self.process = Some(Process::start(command));
-        let listens = (0..600).any(|_| {
-            thread::sleep(Duration::from_millis(50));
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-        });
-        assert!(listens, "the emulator does not start");
+        wait_for_listener(&format!("{ADDRESS}:{}", self.port));
         run(self.make_bucket(), LIMIT).succeeded();
     }
 
@@ -127,7 +123,7 @@ impl Emulator {
 
     fn endpoint(&self) -> String {
         let path = if matches!(self.kind, Kind::Azure) { format!("/{ACCOUNT}") } else { String::new() };
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{ADDRESS}:{}{path}", self.port)
     }
 
     /// The environment of a server that shall use it.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use super::process::run;
 use super::programs::clip;
+use super::transfer::LIMIT;
 
 /// One packet as FFmpeg's `framehash` muxer describes it. Times are in ticks of its track: milliseconds in RTMP and FLV.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +55,14 @@ pub(crate) fn describe_filtered<'a>(
 /// The tracks of a file.
 pub(crate) fn tracks_of(mut ffmpeg: Command, file: &Path) -> Vec<Track> {
     describe(&mut ffmpeg, file);
-    parse(run(ffmpeg, Duration::from_secs(20)).silently().text())
+    parse(run(ffmpeg, LIMIT).silently().text())
 }
 
 /// The tracks of a clip as MP4 carries them: AV1 without temporal delimiters.
 pub(crate) fn tracks_in_mp4(mut ffmpeg: Command, name: &str) -> Vec<Track> {
     let filters: &[_] = if name.starts_with("av1") { &[("v", "av1_metadata=td=remove")] } else { &[] };
     describe_filtered(&mut ffmpeg, clip(name), filters);
-    parse_any(run(ffmpeg, Duration::from_secs(20)).silently().text())
+    parse_any(run(ffmpeg, LIMIT).silently().text())
 }
 
 /// The positions of the key frames among the packets of the first video track.
@@ -81,7 +81,7 @@ pub(crate) fn key_frames_of(mut ffmpeg: Command, file: &Path) -> Vec<Packet> {
         "md5",
         "-",
     ]);
-    let mut tracks = parse(run(ffmpeg, Duration::from_secs(20)).silently().text());
+    let mut tracks = parse(run(ffmpeg, LIMIT).silently().text());
     tracks.swap_remove(0).packets
 }
 

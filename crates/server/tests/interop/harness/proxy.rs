@@ -2,21 +2,14 @@
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
-
-/// The sockets of the open connections, and the news that there is one more.
-#[derive(Default)]
-struct Connections {
-    sockets: Mutex<Vec<TcpStream>>,
-    added: Condvar,
-}
 
 /// Forwards connections to one address.
 pub(crate) struct Proxy {
     address: String,
-    open: Arc<Connections>,
+    /// The sockets of the open connections.
+    open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
@@ -24,15 +17,14 @@ impl Proxy {
     pub(crate) fn to(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
-        let open = Arc::<Connections>::default();
+        let open = Arc::<Mutex<Vec<TcpStream>>>::default();
         let (target, connections) = (target.to_owned(), Arc::clone(&open));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let Ok(server) = TcpStream::connect(&target) else { continue };
                 forward(&client, &server).expect("sockets can be cloned");
                 forward(&server, &client).expect("sockets can be cloned");
-                connections.sockets.lock().expect(UNPOISONED).extend([client, server]);
-                connections.added.notify_all();
+                connections.lock().expect(UNPOISONED).extend([client, server]);
             }
         });
         Self { address, open }
@@ -43,17 +35,9 @@ impl Proxy {
         &self.address
     }
 
-    /// Waits until there is an open connection. Panics if none comes within `limit`.
-    pub(crate) fn wait_for_connection(&self, limit: Duration) {
-        let sockets = self.open.sockets.lock().expect(UNPOISONED);
-        let (sockets, _) =
-            self.open.added.wait_timeout_while(sockets, limit, |open| open.is_empty()).expect(UNPOISONED);
-        assert!(!sockets.is_empty(), "no connection came within {limit:?}");
-    }
-
     /// Cuts all connections that are open. New ones are forwarded.
     pub(crate) fn cut(&self) {
-        for socket in self.open.sockets.lock().expect(UNPOISONED).drain(..) {
+        for socket in self.open.lock().expect(UNPOISONED).drain(..) {
             // The other side may have closed it already.
             let _ = socket.shutdown(Shutdown::Both);
         }

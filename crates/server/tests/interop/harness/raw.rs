@@ -11,6 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::transfer::LIMIT;
+
 /// What FLV and RTMP call a tag or message of audio, video, data (metadata), a command, or Set Chunk Size.
 const AUDIO: u8 = 8;
 const VIDEO: u8 = 9;
@@ -96,7 +98,7 @@ impl RawClient {
     fn open(addr: &str, command: &str, arguments: &[u8]) -> Self {
         let output = TcpStream::connect(addr).expect("the server listens");
         output.set_nodelay(true).expect("a TCP option");
-        output.set_read_timeout(Some(Duration::from_secs(10))).expect("a TCP option");
+        output.set_read_timeout(Some(LIMIT)).expect("a TCP option");
         let input = BufReader::new(output.try_clone().expect("sockets can be cloned"));
         let mut client = Self { output, input, chunk_size: 128, chunk_streams: HashMap::new() };
         client.handshake().expect("the server shakes hands");
@@ -158,7 +160,7 @@ impl RawClient {
         self.output.write_all(&bytes).expect("the server reads");
     }
 
-    /// The next message from the server; `None` at the end of the connection or after ten silent seconds.
+    /// The next message from the server; `None` at the end of the connection, or when nothing comes for too long.
     pub(crate) fn receive(&mut self) -> Option<Message> {
         loop {
             let message = self.receive_chunk().ok()?;

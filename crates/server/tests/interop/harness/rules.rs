@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+
+use super::transfer::LIMIT;
 
 /// Two numbers of five digits, rounded.
 const ROUNDING: f64 = 0.000_02;
@@ -322,7 +323,7 @@ pub(crate) fn seconds(date: &str) -> f64 {
 /// What the server answers; `None` if it has no such thing.
 fn get(server: SocketAddr, path: &str) -> Option<Vec<u8>> {
     let mut socket = TcpStream::connect(server).expect("the server listens");
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    socket.set_read_timeout(Some(LIMIT)).expect("a timeout");
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: rules\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = Vec::new();

@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use tempfile::TempDir;
 
 use super::process::{Finished, Process};
-
-/// Longest that a server may take to listen on a busy machine.
-const START: Duration = Duration::from_secs(20);
+use super::transfer::LIMIT;
 
 /// A running `flumen serve` on ports of its own, in a folder of its own; killed when dropped.
 pub(crate) struct Server {
@@ -46,7 +44,7 @@ impl Server {
         let mut process = Process::start(command);
         // In this order it begins to listen.
         let [rtmp, http] =
-            ["rtmp", "http"].map(|proto| process.wait_for(START, |line| listening_address(line, proto)));
+            ["rtmp", "http"].map(|proto| process.wait_for(LIMIT, |line| listening_address(line, proto)));
         Self { process, rtmp, http, folder }
     }
 
@@ -72,17 +70,23 @@ impl Server {
 
     /// Waits for a line of its log that has this in it.
     pub(crate) fn wait_for_log(&mut self, part: &str) {
-        self.process.wait_for(START, |line| line.contains(part).then_some(()));
+        self.process.wait_for(LIMIT, |line| line.contains(part).then_some(()));
     }
 
     /// Waits until somebody publishes.
     pub(crate) fn wait_for_stream(&mut self) {
-        self.process.wait_for(START, |line| line.contains(r#""msg":"publishing""#).then_some(()));
+        self.wait_for_log(r#""msg":"publishing""#);
+    }
+
+    /// Waits until it has let somebody play, who may have to wait.
+    pub(crate) fn wait_for_player(&mut self) {
+        self.wait_for_log(r#""msg":"playing""#);
     }
 
     /// The one recording it has made, as soon as there is one.
     pub(crate) fn recording_file(&self) -> PathBuf {
-        for _ in 0..100 {
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
             if let [only] = &files(&self.folder.path().join("recordings"))[..] {
                 return only.clone();
             }
@@ -93,7 +97,7 @@ impl Server {
 
     /// Waits until it has finished a recording, and tells its id.
     pub(crate) fn wait_for_recording(&mut self) -> String {
-        self.process.wait_for(START, |line| line.contains(r#""msg":"recorded""#).then_some(()));
+        self.wait_for_log(r#""msg":"recorded""#);
         let file = self.recording_file();
         file.file_name().and_then(|name| name.to_str()).expect("an ASCII name").to_owned()
     }
@@ -102,7 +106,7 @@ impl Server {
     pub(crate) fn stop(self) -> (Finished, TempDir) {
         self.process.signal("TERM");
         let folder = self.folder;
-        (self.process.finish(Duration::from_secs(15)).succeeded(), folder)
+        (self.process.finish(LIMIT).succeeded(), folder)
     }
 
     /// Kills it without a chance to tidy up. What it wrote stays until the folder that is returned is dropped.

@@ -1,16 +1,28 @@
-//! FFmpeg as a publisher and as a player.
+//! FFmpeg as a publisher and as a player, and how long anything may take.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::packets::describe;
 use super::process::Process;
 use super::programs::clip;
 use super::server::Server;
 
-/// Longest that a five-second transfer may take on a busy machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+/// Far longer than anything takes, also where everything takes ten times as long or stands still for seconds; only a
+/// failing test waits for it.
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
+
+/// Waits until a program listens at `address`.
+pub(crate) fn wait_for_listener(address: &str) {
+    let deadline = Instant::now() + LIMIT;
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "nothing listens at {address}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
 
 /// FFmpeg publishing all tracks of a clip as they are, in real time.
 pub(crate) fn publisher(mut ffmpeg: Command, clip: &Path, output_options: &[&str], url: &str) -> Process {
