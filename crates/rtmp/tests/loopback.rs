@@ -15,7 +15,7 @@ use flumen_rtmp::{
 use tokio::time::timeout;
 
 /// Longer than anything here takes, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A message as it is sent and as it arrives.
 type Sent = (MediaType, u32, Bytes);

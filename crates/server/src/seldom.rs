@@ -111,7 +111,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         news.notify_one();
-        timeout(Duration::from_secs(20), moved).await.expect("woken").expect("no panic");
+        timeout(Duration::from_secs(120), moved).await.expect("woken").expect("no panic");
     }
 
     /// Also the second time, although a task that does not move leaves its waker but once.

@@ -176,9 +176,14 @@ mod tests {
     async fn a_dead_address_does_not_hide_a_living_one() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let begin = std::time::Instant::now();
-        // `localhost` is ::1 first on most systems, where nobody listens on this port.
-        dial("localhost", port).await.expect("the IPv4 address answers");
-        assert!(begin.elapsed() < NEXT_ADDRESS_AFTER, "a refusal ends the head start");
+        // Of several, because a busy machine lets one wait now and then.
+        let mut shortest = Duration::MAX;
+        for _ in 0..10 {
+            let begin = std::time::Instant::now();
+            // `localhost` is ::1 first on most systems, where nobody listens on this port.
+            dial("localhost", port).await.expect("the IPv4 address answers");
+            shortest = shortest.min(begin.elapsed());
+        }
+        assert!(shortest < NEXT_ADDRESS_AFTER, "a refusal ends the head start");
     }
 }

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     /// Far longer than the debounce; only a failing test waits for it.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     #[tokio::test]
     async fn a_changed_file_changes_what_can_change_live() {
