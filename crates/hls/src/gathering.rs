@@ -143,9 +143,7 @@ impl Gathering {
 
     /// Takes a media frame.
     pub(crate) fn push(&mut self, frame: Frame, arrived: SystemTime, tracks: &mut Tracks) {
-        let (at, came) = *self.since.get_or_insert((frame.dts, arrived));
-        let passed = Duration::from_nanos((frame.dts - at).abs().as_nanos().unsigned_abs());
-        self.waited = self.waited.max(passed).max(arrived.duration_since(came).unwrap_or_default());
+        self.wait(frame.dts, arrived);
         self.has_pictures |= frame.track.kind == MediaKind::Video;
         if !self.can_begin(&frame, tracks) {
             return;
@@ -155,6 +153,19 @@ impl Gathering {
         if !self.has_key_frame() {
             self.drop_old_sound();
         }
+    }
+
+    /// A frame tells how much time has passed, be it of use or not.
+    pub(crate) fn wait(&mut self, dts: Timestamp, arrived: SystemTime) {
+        let (at, came) = *self.since.get_or_insert((dts, arrived));
+        let passed = Duration::from_nanos((dts - at).abs().as_nanos().unsigned_abs());
+        self.waited = self.waited.max(passed).max(arrived.duration_since(came).unwrap_or_default());
+    }
+
+    /// Whether nothing can begin with the tracks there are, and others were waited for.
+    pub(crate) fn is_hopeless(&self, tracks: &Tracks) -> bool {
+        let none_is_writable = tracks.unwritable().next().is_some() && tracks.writable().next().is_none();
+        none_is_writable && (self.is_complete || self.waited >= PATIENCE)
     }
 
     /// Whether the track has begun, with this frame at the latest.

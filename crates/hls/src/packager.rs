@@ -249,6 +249,12 @@ impl Packager {
         self.tracks.unwritable()
     }
 
+    /// Whether none of the tracks can be packaged, and others were waited for: [`unwritable`](Self::unwritable) says why.
+    /// Another track or another configuration may still change that.
+    pub fn is_hopeless(&self) -> bool {
+        matches!(&self.phase, Phase::Gathering(gathering) if gathering.is_hopeless(&self.tracks))
+    }
+
     /// The next segments that `cursor` has not seen: one of each rendition that has it, with the same number; empty if there
     /// is none yet.
     ///
@@ -328,6 +334,9 @@ impl Packager {
             self.change(frame.track);
         }
         if !self.tracks.is_writable(frame.track) {
+            if let Phase::Gathering(gathering) = &mut self.phase {
+                gathering.wait(frame.dts, arrived);
+            }
             return;
         }
         if let Phase::Running(era) = &mut self.phase

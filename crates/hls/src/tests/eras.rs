@@ -270,6 +270,24 @@ fn tracks_that_cannot_be_packaged_are_left_out() {
 }
 
 #[test]
+fn it_is_known_soon_that_no_track_can_be_packaged() {
+    let mut packager = Packager::new(config());
+    let mut plans = both();
+    plans.iter_mut().for_each(|plan| plan.config = Bytes::new());
+    let frames = publish(&plans, 0, 2);
+    let since = frames.iter().find(|frame| frame.is_media()).expect("media").dts;
+    for frame in &frames {
+        push_all(&mut packager, std::slice::from_ref(frame));
+        let waited = (frame.dts - since).as_millis();
+        assert!(!packager.is_hopeless() || waited >= 500, "{waited} ms are too soon");
+    }
+    assert!(packager.is_hopeless() && !packager.is_playable());
+    assert_eq!(packager.unwritable().count(), 2);
+    push_all(&mut packager, &publish(&both()[..1], 3, 5));
+    assert!(!packager.is_hopeless() && packager.is_playable(), "another configuration changes that");
+}
+
+#[test]
 fn finished_segments_are_handed_out_once() {
     let (mut packager, mut cursor, mut seen) = (Packager::new(config()), Cursor::default(), Vec::new());
     for frame in publish(&both(), 0, 9) {

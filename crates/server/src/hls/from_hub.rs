@@ -7,6 +7,8 @@ use flumen_hls::{Cursor, Packager};
 use flumen_hub::{
     Admission, Event, Lag, StartAt, StreamEvent, StreamId, SubscribeEnd, SubscribeOptions, Subscriber, Wake,
 };
+use flumen_media::TrackId;
+use flumen_media::mp4::write::Unwritable;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::warn;
 
@@ -42,6 +44,8 @@ pub(super) struct Feed {
     last: Option<StreamId>,
     /// Where the publication is archived, while the settings say so.
     archive: Option<Archive>,
+    /// The tracks that are left out, as the log says.
+    left_out: Vec<(TrackId, Unwritable)>,
 }
 
 /// Why a publication is read no further.
@@ -57,7 +61,7 @@ enum End {
 
 impl Feed {
     pub(super) fn new(app: Arc<App>, output: Arc<Output>) -> Self {
-        Self { app, output, counted: Cursor::default(), last: None, archive: None }
+        Self { app, output, counted: Cursor::default(), last: None, archive: None, left_out: Vec::new() }
     }
 
     /// Packages until nobody needs it, or nobody has published for as long as playlists of the last publication stay.
@@ -165,9 +169,15 @@ impl Feed {
 
     /// Changes the output and counts the segments that come of it.
     fn change(&mut self, change: impl FnOnce(&mut Packager)) {
-        let counted = &mut self.counted;
+        let (counted, left_out) = (&mut self.counted, &mut self.left_out);
         let finished = self.output.change(|packager| {
             change(packager);
+            for (track, error) in packager.unwritable() {
+                if !left_out.contains(&(track, error)) {
+                    warn!(kind = ?track.kind, track = track.index, reason = %error, "a track is left out of HLS");
+                    left_out.push((track, error));
+                }
+            }
             let mut finished = Vec::new();
             loop {
                 let next = packager.next_finished(counted);

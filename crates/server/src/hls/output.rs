@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) version: u64,
     /// Whether there are playlists.
     pub(super) is_playable: bool,
+    /// Why there will be none as long as the stream is what it is.
+    pub(super) hopeless: Option<Arc<str>>,
     /// Whether somebody publishes the stream, or has until just now.
     pub(super) is_on_air: bool,
     /// Whether this will never change again: whoever still waits, waits in vain.
@@ -100,6 +102,11 @@ fn compress(text: &[u8]) -> Option<Bytes> {
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::fast());
     encoder.write_all(text).and_then(|()| encoder.finish()).ok().map(Bytes::from)
+}
+
+/// Why tracks cannot be packaged.
+fn reasons(packager: &Packager) -> Arc<str> {
+    packager.unwritable().map(|(_, error)| error.to_string()).collect::<Vec<_>>().join("; ").into()
 }
 
 /// A stream as HLS.
@@ -152,15 +159,18 @@ impl Output {
         let mut packager = self.packager.lock();
         let result = change(&mut packager);
         let (version, is_playable) = (packager.version(), packager.is_playable());
+        let hopeless = packager.is_hopeless().then(|| reasons(&packager));
         let target = Duration::from_secs(packager.target_duration().unwrap_or_default());
         let of = |id| Some((id, packager.progress(id)?));
         let progress = packager.renditions().filter_map(|rendition| of(rendition.id())).collect();
         // Whoever looks at the state may want the packager next.
         drop(packager);
         self.state.send_if_modified(|state| {
-            let is_news = (state.version, state.is_playable) != (version, is_playable);
+            let is_news =
+                (state.version, state.is_playable, &state.hopeless) != (version, is_playable, &hopeless);
             if is_news {
-                *state = State { version, is_playable, target, progress, ..*state };
+                let State { is_on_air, is_gone, .. } = *state;
+                *state = State { version, is_playable, hopeless, is_on_air, is_gone, target, progress };
             }
             is_news
         });

@@ -104,7 +104,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
         (status = OK, content_type = "application/vnd.apple.mpegurl", description = "The multivariant playlist."),
         (status = UNAUTHORIZED, body = Problem, description = "The token is missing, wrong, expired or used."),
         (status = FORBIDDEN, body = Problem, description = "The token is for something else, or the viewer was kicked."),
-        (status = NOT_FOUND, body = Problem, description = "Nobody publishes this stream."),
+        (status = NOT_FOUND, body = Problem, description = "Nobody publishes this stream, or HLS has no place for its codecs."),
         (status = SERVICE_UNAVAILABLE, body = Problem, description = "There is nothing to play yet, or no room."),
     )
 )]
@@ -277,13 +277,17 @@ impl<'a> Asking<'a> {
         }
         let _waiting = self.waiting()?;
         let deadline = Instant::now() + self.settings.hls.wait;
-        let playable = |state: &State| state.is_playable.then(|| state.clone());
-        output.wait_for(deadline, playable).await.map_err(|why| match why {
-            WaitedInVain::TooLate if output.state().is_on_air => {
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there is nothing to play yet: try again")
+        let settled = |state: &State| (state.is_playable || state.hopeless.is_some()).then(|| state.clone());
+        match output.wait_for(deadline, settled).await {
+            Ok(State { hopeless: Some(reasons), is_playable: false, .. }) => {
+                Err(Problem::not_found(format!("this stream is not there as HLS: {reasons}")))
             }
-            _ => no_stream(),
-        })
+            Ok(state) => Ok(state),
+            Err(WaitedInVain::TooLate) if output.state().is_on_air => {
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there is nothing to play yet: try again"))
+            }
+            Err(_) => Err(no_stream()),
+        }
     }
 
     fn waiting(&self) -> Result<Waiting<'a>, Problem> {

@@ -548,6 +548,41 @@ async fn one_kind_of_track_is_enough() {
     }
 }
 
+/// Nobody waits for what cannot come, however long it might be waited for.
+#[tokio::test]
+async fn codecs_that_have_no_place_are_named_at_once() {
+    let server = Server::start("--hls-wait 1h").await;
+    let web = Web::of(&server).await;
+    let mut show = Show::with(&server, "live/show", None, false).await;
+    let asks = web.get("/live/show/index.m3u8");
+    let publishes = async {
+        for at in (0..2000).step_by(40) {
+            show.send(MediaType::Video, at, numbered(&[0x12], 0, 60)).await;
+            show.send(MediaType::Audio, at, numbered(&[0xB2], 0, 60)).await;
+        }
+    };
+    let (waited, ()) = tokio::join!(asks, publishes);
+    for answer in [waited, web.get("/live/show/manifest.mpd").await, web.get("/live/show/v0.m3u8").await] {
+        let detail = answer.problem(404);
+        assert!(detail.contains("Sorenson H.263") && detail.contains("Speex"), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_track_that_has_no_place_is_left_out() {
+    let server = Server::start(QUICK).await;
+    let web = Web::of(&server).await;
+    let mut show = Show::with(&server, "live/show", Some(LARGE), false).await;
+    for at in (0..3500).step_by(100) {
+        show.until(at).await;
+        show.send(MediaType::Audio, at, numbered(&[0xB2], 0, 60)).await;
+    }
+    let multivariant = text(web.get("/live/show/index.m3u8").await);
+    assert!(multivariant.contains(r#"CODECS="avc1.64001f""#), "{multivariant}");
+    server.logged(&["a track is left out of HLS", "Speex"]).await;
+    assert_eq!(server.log().matches("a track is left out of HLS").count(), 1);
+}
+
 #[tokio::test]
 async fn the_same_media_is_there_as_dash_and_as_mpeg_ts() {
     let server = Server::start(&format!("{QUICK} --auth-play token")).await;
