@@ -32,7 +32,9 @@ pub struct CurrentSettings {
 
 /// What keeps a copy of some settings, and has to be told of others.
 #[derive(Default)]
-struct Followers(Vec<Box<dyn Fn(&Settings) + Send>>);
+struct Followers(Vec<Follower>);
+
+type Follower = Box<dyn Fn(&Settings) + Send>;
 
 impl ConfigWatcher {
     /// Watches what `loaded` was loaded from.

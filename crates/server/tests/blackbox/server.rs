@@ -22,9 +22,10 @@ use crate::program::Program;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Settings under which a server waits for a test that stands still, unless the test wants others.
-const PATIENT: [(&str, &str); 4] = [
+const PATIENT: [(&str, &str); 5] = [
     ("publish-timeout", "10m"),
     ("limits-handshake-timeout", "2m"),
+    ("limits-idle-timeout", "10m"),
     ("auth-http-timeout", "2m"),
     ("hls-wait", "1m"),
 ];
