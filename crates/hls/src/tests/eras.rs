@@ -269,6 +269,26 @@ fn tracks_that_cannot_be_packaged_are_left_out() {
     assert!(!error.to_string().is_empty());
 }
 
+/// HE-AAC is told as its publisher told it, and an init segment says it to the decoder for all segments.
+#[test]
+fn extensions_of_aac_stay_as_they_were_told() {
+    for (told, codec) in [
+        (&[0x2B, 0x11, 0x88, 0x00][..], "mp4a.40.5"),
+        (&[0xEB, 0x09, 0x88, 0x00], "mp4a.40.29"),
+        (&[0x13, 0x10], "mp4a.40.2"),
+    ] {
+        let mut packager = Packager::new(config());
+        let plan = TrackPlan::audio(Bytes::copy_from_slice(told), 24_000);
+        push_all(&mut packager, &publish(&[plan], 0, 4));
+        let text = packager.multivariant("").expect("it is playable");
+        assert!(text.contains(&format!("CODECS=\"{codec}\"")), "{text}");
+        let segments: Vec<_> = packager.renditions().flat_map(crate::Rendition::segments).collect();
+        assert!(segments.len() >= 3 && segments.iter().all(|segment| segment.discontinuity == 0));
+        let init = &segments[0].init.data;
+        assert!(init.windows(told.len()).any(|bytes| bytes == told), "{codec}");
+    }
+}
+
 #[test]
 fn it_is_known_soon_that_no_track_can_be_packaged() {
     let mut packager = Packager::new(config());
