@@ -5,8 +5,9 @@ use flumen_amf0::{Object, Value};
 use flumen_rtmp::proto::{CapsEx, MediaType, Message, MessageType};
 use flumen_rtmp::{ClientOptions, Player, PlayerEvent, Publisher};
 use socket2::SockRef;
+use tokio::time::timeout;
 
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 use crate::stream::{
     Feed, GOP, Viewer, a_moment, audio, audio_header, delta, is_key, key, next, next_media, number, numbered,
     video_header,
@@ -196,6 +197,46 @@ async fn a_slow_player_skips_to_a_key_frame_and_holds_up_nobody() {
     }
     assert!(skips > 0);
     server.logged(&["too slow and skips"]).await;
+}
+
+/// Players that are up to date are written to one after the other. One that stalls must cost the others nothing, and their
+/// number must not hold up the publisher.
+#[tokio::test]
+async fn a_crowd_with_one_who_never_reads_gets_every_picture() {
+    const CROWD: usize = 30;
+    // Nothing is published until everybody is there, however long that takes.
+    let server = Server::start("--publish-timeout 1h").await;
+    let mut show = publisher(&server, "live/show").await;
+    send(&mut show, [(MediaType::Video, 0, video_header()), (MediaType::Video, 0, key(0))]).await;
+    let mut stalled = Wire::connect(server.address(), "live").await;
+    SockRef::from(&stalled.tcp).set_recv_buffer_size(4096).expect("a socket");
+    stalled.play("show").await.expect("it may play");
+    let (sender, mut seen) = tokio::sync::mpsc::channel(CROWD);
+    for _ in 0..CROWD {
+        let (mut viewer, sender) = (player(&server, "live/show").await, sender.clone());
+        tokio::spawn(async move {
+            while let Some(event) = viewer.next().await.expect("an unbroken connection") {
+                let PlayerEvent::Media(media) = event else { continue };
+                let Some(number) = number(media.kind, &media.payload) else { continue };
+                sender.send(number).await.expect("somebody counts");
+            }
+        });
+    }
+    // The next picture comes when everybody has the last one: nobody is too slow. In the end the one who does not read has
+    // been sent twice as much as its socket takes.
+    for n in 0..40 {
+        let everybody = async {
+            for _ in 0..CROWD {
+                assert_eq!(timeout(PATIENCE, seen.recv()).await.expect("in time"), Some(n));
+            }
+        };
+        tokio::select! {
+            () = everybody => {}
+            ended = show.idle() => panic!("{ended:?}"),
+        }
+        send(&mut show, [(MediaType::Video, 40 * (n + 1), numbered(&[0x27, 1, 0, 0, 0], n + 1, 8 << 10))])
+            .await;
+    }
 }
 
 #[tokio::test]
