@@ -35,7 +35,8 @@ pub(super) struct RecordingFile {
     /// What the next write takes.
     waiting: Vec<Bytes>,
     begun: Instant,
-    is_written: bool,
+    /// Bytes that stand before the first frame.
+    head: u64,
 }
 
 /// A recording that was finished.
@@ -64,16 +65,17 @@ impl RecordingFile {
             Beginning::Mp4(_) => RecordFormat::Mp4,
         };
         let (path, file) = blocking(move || create(&folder, &key, format)).await?;
-        let (writer, head) = Writer::begin(origin, &beginning);
+        let (writer, beginning) = Writer::begin(origin, &beginning);
+        let head = beginning.len() as u64;
         Ok(Self {
             path,
             file: Arc::new(file),
             writer,
             origin,
             leader: None,
-            waiting: vec![head],
+            waiting: vec![beginning],
             begun: Instant::now(),
-            is_written: false,
+            head,
         })
     }
 
@@ -91,9 +93,9 @@ impl RecordingFile {
         self.begun
     }
 
-    /// Whether anything was written.
-    pub(super) fn is_written(&self) -> bool {
-        self.is_written
+    /// Whether the disk has taken more than what stands before the first frame; of a write that failed, too.
+    pub(super) fn has_media(&self) -> bool {
+        self.file.metadata().is_ok_and(|about| about.len() > self.head)
     }
 
     /// Whether frames of this track have a place in the file.
@@ -136,16 +138,14 @@ impl RecordingFile {
             return Ok(0);
         }
         let (file, waiting) = (self.file.clone(), std::mem::take(&mut self.waiting));
-        let written = blocking(move || {
+        blocking(move || {
             // Nobody would ever see what goes into a deleted file, and its space stays taken.
             if file.metadata()?.nlink() == 0 {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "the file was deleted"));
             }
             write_all(&file, &waiting)
         })
-        .await?;
-        self.is_written = true;
-        Ok(written)
+        .await
     }
 
     /// Ends the file in good order, and waits until the disk has it.

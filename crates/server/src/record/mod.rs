@@ -257,10 +257,15 @@ struct Wanted {
 
 impl Wanted {
     fn is_wanted(&self) -> bool {
-        let wish = self.wishes.borrow().get(&self.id).map(|formats| formats.contains(&self.format));
+        self.is_wanted_as(self.format)
+    }
+
+    /// Whether it shall be recorded in this container.
+    fn is_wanted_as(&self, format: RecordFormat) -> bool {
+        let wish = self.wishes.borrow().get(&self.id).map(|formats| formats.contains(&format));
         wish.unwrap_or_else(|| {
             let record = &self.settings.borrow().record;
-            record.all && record.format.contains(&self.format)
+            record.all && record.format.contains(&format)
         })
     }
 

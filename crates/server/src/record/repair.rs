@@ -1,6 +1,6 @@
 //! Finishes recordings that a crash or a full disk has left unfinished.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::Recordings;
 use super::name::{format, is_recording};
-use super::writer::{complete_mp4, write_patches};
+use super::writer::{Outcome, complete_mp4, write_patches};
 use crate::config::RecordFormat;
 use crate::shutdown::Shutdown;
 
@@ -84,35 +84,38 @@ fn recordings(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(named_like_one).collect()
 }
 
-fn tell(path: &Path, outcome: io::Result<Option<u64>>) {
+fn tell(path: &Path, outcome: io::Result<Outcome>) {
     match outcome {
-        Ok(Some(bytes)) => info!(path = %path.display(), bytes, "repaired a recording"),
-        Ok(None) => {}
+        Ok(Outcome::Finished(bytes)) => info!(path = %path.display(), bytes, "repaired a recording"),
+        Ok(Outcome::Empty) => info!(path = %path.display(), "removed a recording that was never begun"),
+        Ok(Outcome::Nothing) => {}
         Err(error) => warn!(%error, path = %path.display(), "cannot repair a recording"),
     }
 }
 
-/// Finishes the recording at `path` if it is unfinished and nobody writes it. Says how long it is then. All that is cut off
-/// is a torn last tag or fragment.
-fn repair(path: &Path) -> io::Result<Option<u64>> {
+/// Finishes the recording at `path` if it is unfinished and nobody writes it. All that is cut off is a torn last tag or
+/// fragment; one that has no frame, and so plays nowhere, is removed.
+fn repair(path: &Path) -> io::Result<Outcome> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::WouldBlock) => return Ok(Outcome::Nothing),
         Err(TryLockError::Error(error)) => return Err(error),
     }
     if path.file_name().and_then(|name| format(name.to_str()?)) == Some(RecordFormat::Mp4) {
-        let repaired = complete_mp4(&file)?;
-        if repaired.is_some() {
-            file.sync_all()?;
+        let outcome = complete_mp4(&file)?;
+        match outcome {
+            Outcome::Finished(_) => file.sync_all()?,
+            Outcome::Empty => fs::remove_file(path)?,
+            Outcome::Nothing => {}
         }
-        return Ok(repaired);
+        return Ok(outcome);
     }
-    let Some(Recovered { patches, file_size }) = read(&file, path)? else { return Ok(None) };
+    let Some(Recovered { patches, file_size }) = read(&file, path)? else { return Ok(Outcome::Nothing) };
     file.set_len(file_size)?;
     write_patches(&file, &patches)?;
     file.sync_all()?;
-    Ok(Some(file_size))
+    Ok(Outcome::Finished(file_size))
 }
 
 /// Reads a recording; nothing if it is finished, or none of ours.
@@ -135,11 +138,10 @@ fn read(mut file: &File, path: &Path) -> io::Result<Option<Recovered>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use bytes::Bytes;
     use flumen_media::flv::{Header, Recording};
-    use flumen_media::{Codec, Frame, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
+    use flumen_media::mp4::{self, write::TrackFormat};
+    use flumen_media::{AudioCodec, Codec, Frame, FrameKind, TimeDelta, Timestamp, TrackId, VideoCodec};
 
     use super::*;
 
@@ -174,9 +176,9 @@ mod tests {
         let (unfinished, finished) = recording(12);
         let torn = [&unfinished[..], b"\x09\x00\x10\x00 torn"].concat();
         fs::write(&path, torn).expect("written");
-        assert_eq!(repair(&path).expect("repaired"), Some(finished.len() as u64));
+        assert_eq!(repair(&path).expect("repaired"), Outcome::Finished(finished.len() as u64));
         assert_eq!(fs::read(&path).expect("read"), finished);
-        assert_eq!(repair(&path).expect("nothing to do"), None);
+        assert_eq!(repair(&path).expect("nothing to do"), Outcome::Nothing);
     }
 
     #[test]
@@ -188,10 +190,10 @@ mod tests {
             fs::write(&path, content).expect("written");
             let writer = OpenOptions::new().write(true).open(&path).expect("a file");
             writer.lock().expect("a lock");
-            assert_eq!(repair(&path).expect("left alone"), None);
+            assert_eq!(repair(&path).expect("left alone"), Outcome::Nothing);
             drop(writer);
             if content.len() < 100 {
-                assert_eq!(repair(&path).expect("left alone"), None);
+                assert_eq!(repair(&path).expect("left alone"), Outcome::Nothing);
             }
             assert_eq!(fs::read(&path).expect("read"), content);
         }
@@ -206,5 +208,25 @@ mod tests {
         let found = recordings(folder.path());
         assert_eq!(found, [folder.path().join("live_test_20260101_000000.flv")]);
         assert!(recordings(&folder.path().join("missing")).is_empty());
+    }
+
+    #[test]
+    fn an_mp4_recording_without_a_frame_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("live_test_20260101_000000.mp4");
+        let config = Bytes::from_static(&[0x12, 0x10]);
+        let sound = TrackFormat::new(Codec::Audio(AudioCodec::Aac), &config, None).expect("writable");
+        let (_, head) = mp4::recording::Recording::begin(Timestamp::ZERO, &[(TrackId::AUDIO, sound)]);
+        for torn in [0, 3, 12] {
+            fs::write(&path, [&head[..], &b"\0\0\x01\0moof torn"[..torn]].concat()).expect("written");
+            assert_eq!(repair(&path).expect("repaired"), Outcome::Empty, "{torn}");
+            assert!(!path.exists());
+        }
+        // A head that is torn, and what is none of ours.
+        for content in [&head[..head.len() - 1], b"\0\0\0\x08ftyp", b""] {
+            fs::write(&path, content).expect("written");
+            assert_eq!(repair(&path).expect("left alone"), Outcome::Nothing);
+            assert!(path.exists());
+        }
     }
 }

@@ -225,8 +225,13 @@ impl Task {
         let beginning = match self.wanted.format {
             RecordFormat::Flv => self.flv(packets),
             RecordFormat::Mp4 => match self.mp4(packets) {
-                tracks if tracks.is_empty() => return Ok(()),
-                tracks => Beginning::Mp4(tracks),
+                (tracks, _) if !tracks.is_empty() => Beginning::Mp4(tracks),
+                // Better in another container than nowhere.
+                (_, true) if !self.wanted.is_wanted_as(RecordFormat::Flv) => {
+                    warn!("nothing of the stream has a place in MP4: it is recorded as FLV");
+                    self.flv(packets)
+                }
+                _ => return Ok(()),
             },
         };
         // The first frame of each track is its earliest, but the tracks need not come in order.
@@ -251,12 +256,13 @@ impl Task {
         Beginning::Flv(header, metadata.map(|frame| frame.payload.clone()))
     }
 
-    /// The tracks of an MP4 file.
-    fn mp4(&mut self, packets: &[Arc<Packet<Encodings>>]) -> Vec<(TrackId, TrackFormat)> {
+    /// The tracks of an MP4 file, and whether there are others that it has no place for.
+    fn mp4(&mut self, packets: &[Arc<Packet<Encodings>>]) -> (Vec<(TrackId, TrackFormat)>, bool) {
         let coming = packets.iter().map(|packet| &packet.frame);
         let (writable, refused) = formats(self.cutter.configs(), coming);
+        let is_incomplete = !refused.is_empty();
         self.refuse(refused);
-        writable
+        (writable, is_incomplete)
     }
 
     /// Tells what has no place in the file, once.
@@ -353,9 +359,9 @@ impl Task {
     }
 
     async fn give_up(&self, file: RecordingFile) {
-        let (path, is_written) = (file.path().to_owned(), file.is_written());
+        let (path, has_media) = (file.path().to_owned(), file.has_media());
         drop(file);
-        if is_written {
+        if has_media {
             self.repairs.repair(path);
         } else if let Err(error) = tokio::fs::remove_file(&path).await {
             debug!(%error, path = %path.display(), "an empty recording stays");

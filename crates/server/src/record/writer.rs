@@ -92,7 +92,9 @@ impl Writer {
     pub(super) fn finish(self, file: &File) -> io::Result<()> {
         match self {
             Self::Flv(recording) => write_patches(file, &recording.finish())?,
-            Self::Mp4(_) => drop(complete_mp4(file)?),
+            Self::Mp4(_) => {
+                complete_mp4(file)?;
+            }
         }
         file.sync_all()
     }
@@ -103,14 +105,30 @@ pub(super) fn write_patches(file: &File, patches: &[Patch]) -> io::Result<()> {
     patches.iter().rev().try_for_each(|patch| file.write_all_at(&patch.bytes, patch.offset))
 }
 
-/// Completes an MP4 file; says how long it is then, or nothing if there was nothing to do. May block.
-pub(super) fn complete_mp4(file: &File) -> io::Result<Option<u64>> {
+/// What there was to do about an unfinished file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing: it is finished, or none of ours.
+    Nothing,
+    /// It is finished now, and has so many bytes.
+    Finished(u64),
+    /// Nothing can be done: there is no frame in it.
+    Empty,
+}
+
+/// Completes an MP4 file. May block.
+pub(super) fn complete_mp4(file: &File) -> io::Result<Outcome> {
     let mut completion = Completion::new(file.metadata()?.len());
     while let Some(wanted) = completion.wants() {
         let bytes = read_at_most(file, wanted.offset, wanted.len)?;
         completion.read(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     }
-    let Some(Completed { file_len, tail, patch, .. }) = completion.finish() else { return Ok(None) };
+    if completion.is_empty() {
+        return Ok(Outcome::Empty);
+    }
+    let Some(Completed { file_len, tail, patch, .. }) = completion.finish() else {
+        return Ok(Outcome::Nothing);
+    };
     file.set_len(file_len)?;
     let appended = file.write_all_at(&tail, file_len).and_then(|()| file.sync_data());
     if let Err(error) = appended {
@@ -119,7 +137,7 @@ pub(super) fn complete_mp4(file: &File) -> io::Result<Option<u64>> {
         return Err(error);
     }
     write_patches(file, &[patch])?;
-    Ok(Some(file_len + tail.len() as u64))
+    Ok(Outcome::Finished(file_len + tail.len() as u64))
 }
 
 /// Reads what there is of `len` bytes at `offset`.

@@ -121,6 +121,18 @@ fn is_finished(path: &Path) -> bool {
     true
 }
 
+/// Limits how many bytes a file of the server may have: more is refused as on a full disk.
+fn allow(server: &Server, bytes: Option<u64>) {
+    let limit = Rlimit { current: bytes, maximum: None };
+    prlimit(Some(server.pid()), Resource::Fsize, limit).expect("it is ours");
+}
+
+/// Waits for a recording of more than so many bytes.
+async fn wait_for_more_than(folder: &Path, bytes: u64) {
+    let is_more = |file: &&PathBuf| fs::metadata(file).is_ok_and(|file| file.len() > bytes);
+    wait_for(folder, |files| files.iter().find(is_more).map(drop)).await;
+}
+
 async fn publisher(server: &Server, path: &str) -> Publisher {
     Publisher::connect(&server.url(path), ClientOptions::default()).await.expect("it may publish")
 }
@@ -357,12 +369,7 @@ async fn kill_after(moment: Duration) -> Duration {
 async fn a_full_disk_stops_the_recording_alone_and_it_goes_on_when_there_is_space() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(&format!("--record-all --record-dir {}", folder.path().display())).await;
-    // As many bytes as a file may have: more is refused as on a full disk.
-    let allow = |bytes: Option<u64>| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(server.pid()), Resource::Fsize, limit).expect("it is ours");
-    };
-    allow(Some(50_000));
+    allow(&server, Some(50_000));
     let feed = Feed::start(&server.url("live/feed")).await;
     let viewer = Viewer::start(&server.url("live/feed")).await;
     server.logged(FAILED).await;
@@ -372,11 +379,8 @@ async fn a_full_disk_stops_the_recording_alone_and_it_goes_on_when_there_is_spac
     assert_eq!(numbers(first).start, 0);
     assert!(is_finished(first));
 
-    allow(None);
-    wait_for(folder.path(), |files| {
-        files.iter().find(|file| fs::metadata(file).is_ok_and(|file| file.len() > 60_000)).map(drop)
-    })
-    .await;
+    allow(&server, None);
+    wait_for_more_than(folder.path(), 60_000).await;
     viewer.stays_content().await;
     feed.finish().await;
     server.logged(RECORDED).await;
@@ -386,6 +390,59 @@ async fn a_full_disk_stops_the_recording_alone_and_it_goes_on_when_there_is_spac
     assert!(numbers(last).start <= numbers(first).end, "the log has kept what the disk did not take");
     let errors = server.log().lines().filter(|line| FAILED.iter().all(|part| line.contains(part))).count();
     assert_eq!(errors, 1, "the operator is told once");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_full_disk_has_taken_of_the_first_write_is_kept() {
+    tokio::join!(first_write_fails("flv", 42_000), first_write_fails("mp4", 6_000));
+}
+
+async fn first_write_fails(format: &str, limit: u64) {
+    let server = Server::start(&format!("--record-format {format}")).await;
+    let folder = server.folder().join("recordings");
+    let feed = Feed::start(&server.url("live/show")).await;
+    let mut viewer = Viewer::start(&server.url("live/show")).await;
+    viewer.sees(120).await;
+    // All there is comes with the first write, and it is too much.
+    allow(&server, Some(limit));
+    let web = Web::of(&server).await;
+    web.post("/api/v1/streams/live/show/record/start", None).await.ok();
+    server.logged(FAILED).await;
+    allow(&server, None);
+    server.logged(&[r#""msg":"repaired a recording""#]).await;
+    wait_for_more_than(&folder, limit).await;
+    viewer.stop().await;
+    feed.finish().await;
+    server.logged(RECORDED).await;
+    let files = recordings(&folder);
+    let (part, rest) = (files.first().expect("a part"), files.last().expect("the rest"));
+    let kept = numbers(part);
+    assert!(kept.start == 0 && (1..120).contains(&kept.end), "{kept:?}");
+    assert!(numbers(rest).start <= kept.end, "the log has kept what the disk did not take");
+    assert!(is_finished(part) && is_finished(rest));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_keeps_no_empty_file() {
+    let server = Server::start("--record-all --record-format flv,mp4").await;
+    let folder = server.folder().join("recordings");
+    // Less than an FLV file keeps free for its index, and less than the head of an MP4 file.
+    allow(&server, Some(500));
+    let feed = Feed::start(&server.url("live/feed")).await;
+    let viewer = Viewer::start(&server.url("live/feed")).await;
+    server.logged_times(2, FAILED).await;
+    server.logged_times(2, &["recording failed again"]).await;
+    wait_for(&folder, |files| files.is_empty().then_some(())).await;
+    allow(&server, None);
+    wait_for_more_than(&folder, 60_000).await;
+    viewer.stays_content().await;
+    feed.finish().await;
+    server.logged_times(2, RECORDED).await;
+    let files = recordings(&folder);
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert!(files.iter().all(|file| is_finished(file)));
     server.stop().await;
 }
 

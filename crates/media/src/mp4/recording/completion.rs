@@ -131,6 +131,11 @@ impl Completion {
         }
     }
 
+    /// Whether it is a recording of which nothing but the beginning was written. Known when nothing is wanted any more.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.state, State::Done { .. }) && self.tracks.iter().all(|track| track.table.is_empty())
+    }
+
     /// What completes the file; `None` if that was done, or it is no recording, or nothing is in it.
     pub fn finish(self) -> Option<Completed> {
         let State::Done { room } = self.state else { return None };

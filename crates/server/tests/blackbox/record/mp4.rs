@@ -5,12 +5,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 use flumen_media::mp4::{BoxHeader, Movie};
-use flumen_media::{Frame, Timestamp, TrackId};
+use flumen_media::{Codec, Frame, Timestamp, TrackId, VideoCodec};
 use flumen_rtmp::proto::MediaType;
-use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use super::{RECORDED, numbers, pictures, publisher, recordings, send_all, wait_for};
+use super::{
+    FAILED, RECORDED, allow, numbers, pictures, publisher, recordings, send_all, wait_for, wait_for_more_than,
+};
 use crate::server::Server;
 use crate::stream::{Feed, Viewer, audio, audio_header, key};
 use crate::web::Web;
@@ -172,24 +173,17 @@ async fn a_full_disk_leaves_a_file_that_plays_and_recording_goes_on_when_there_i
     let folder = tempfile::tempdir().expect("a folder");
     let flags = format!("--record-all --record-format mp4 --record-dir {}", folder.path().display());
     let server = Server::start(&flags).await;
-    let allow = |bytes: Option<u64>| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(server.pid()), Resource::Fsize, limit).expect("it is ours");
-    };
-    allow(Some(20_000));
+    allow(&server, Some(20_000));
     let feed = Feed::start(&server.url("live/feed")).await;
     let viewer = Viewer::start(&server.url("live/feed")).await;
-    server.logged(super::FAILED).await;
+    server.logged(FAILED).await;
     // By now there may be another, which has no space either.
     let first = &recordings(folder.path())[0];
     let kept = numbers(first);
     assert_eq!(kept.start, 0);
 
-    allow(None);
-    wait_for(folder.path(), |files| {
-        files.iter().find(|file| fs::metadata(file).is_ok_and(|file| file.len() > 30_000)).map(drop)
-    })
-    .await;
+    allow(&server, None);
+    wait_for_more_than(folder.path(), 30_000).await;
     viewer.stays_content().await;
     feed.finish().await;
     server.logged(RECORDED).await;
@@ -203,6 +197,79 @@ async fn a_full_disk_leaves_a_file_that_plays_and_recording_goes_on_when_there_i
     let server = Server::start(&flags).await;
     wait_for(folder.path(), |files| files.iter().all(|file| is_finished(file)).then_some(())).await;
     assert_eq!(numbers(first).start, 0);
+    server.stop().await;
+}
+
+/// A picture of VP8 as Enhanced RTMP carries it.
+fn vp8(kind: u8, content: &[u8]) -> Bytes {
+    [&[kind], &b"vp08"[..], content].concat().into()
+}
+
+#[tokio::test]
+async fn vp8_is_recorded_with_and_without_a_configuration() {
+    const KEY: &[u8] = include_bytes!("../../../../media/testdata/codecs/vp8-360p.frame");
+    const CONFIG: &[u8] = &[1, 0, 0, 0, 0, 21, 0x82, 2, 2, 2, 0, 0];
+    for has_config in [true, false] {
+        let server = Server::start("").await;
+        let web = Web::of(&server).await;
+        let mut publisher = publisher(&server, "live/show").await;
+        if has_config {
+            send_all(&mut publisher, &[(MediaType::Video, 0, vp8(0x90, CONFIG))]).await;
+        }
+        let mut messages = vec![(MediaType::Audio, 0, audio_header())];
+        for n in 0..50 {
+            let picture = if n % 25 == 0 { vp8(0x91, KEY) } else { vp8(0xA1, &[1, 0, 0, n as u8]) };
+            messages.push((MediaType::Video, n * 20, picture));
+            messages.push((MediaType::Audio, n * 20, audio(n)));
+        }
+        send_all(&mut publisher, &messages).await;
+        web.get_until("/api/v1/streams", |list| list["total"] == 1).await;
+        let start = "/api/v1/streams/live/show/record/start";
+        web.post(start, Some(json!({ "format": "mp4" }))).await.ok();
+        server.logged(&[r#""msg":"recording""#]).await;
+        publisher.finish().await.expect("published");
+        server.logged(RECORDED).await;
+        let [file] = &recordings(&server.folder().join("recordings"))[..] else { panic!("one file") };
+        assert!(is_finished(file));
+        let frames = frames(file);
+        let pictures: Vec<_> =
+            frames.iter().filter(|frame| frame.track == TrackId::VIDEO && frame.is_media()).collect();
+        assert_eq!(pictures.len(), 50);
+        assert!(pictures.iter().all(|frame| frame.codec == Codec::Video(VideoCodec::Vp8)));
+        assert_eq!(pictures.iter().filter(|frame| frame.is_video_key()).count(), 2);
+        let content = fs::read(file).expect("a file");
+        for name in [b"vp08", b"vpcC"] {
+            assert!(content.windows(4).any(|bytes| bytes == name), "{}", String::from_utf8_lossy(name));
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_mp4_has_no_place_for_is_recorded_as_flv() {
+    let server = Server::start("--record-all --record-format mp4").await;
+    let web = Web::of(&server).await;
+    let mut publisher = publisher(&server, "live/show").await;
+    // Sorenson H.263.
+    for n in 0..50 {
+        let picture = Bytes::from_static(&[0x12, 0, 0, 0x84, 0]);
+        send_all(&mut publisher, &[(MediaType::Video, n * 20, picture)]).await;
+    }
+    server.logged(&[r#""msg":"a track is missing from the recording""#, "MP4 has no place for it"]).await;
+    let list = web.get_until("/api/v1/recordings", |list| list["total"] == 1).await;
+    assert_eq!(list["recordings"][0]["format"], "flv");
+    publisher.finish().await.expect("published");
+    server.logged(RECORDED).await;
+    let [file] = &recordings(&server.folder().join("recordings"))[..] else { panic!("one file") };
+    assert_eq!(super::frames(file).iter().filter(|frame| frame.is_media()).count(), 50);
+    server.stop().await;
+
+    let server = Server::start("--record-all --record-format flv,mp4").await;
+    let mut publisher = self::publisher(&server, "live/show").await;
+    send_all(&mut publisher, &[(MediaType::Video, 0, Bytes::from_static(&[0x12, 0, 0, 0x84, 0]))]).await;
+    server.logged(&["MP4 has no place for it"]).await;
+    publisher.finish().await.expect("published");
+    server.logged(RECORDED).await;
     server.stop().await;
 }
 
