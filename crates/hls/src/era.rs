@@ -6,6 +6,7 @@ use flumen_media::mp4::write::TrackFormat;
 use flumen_media::{Frame, FrameKind, MediaKind, TimeDelta, Timestamp, TrackId};
 
 use crate::RenditionId;
+use crate::cues::Cue;
 use crate::output::{Beginning, Output};
 use crate::track::Track;
 
@@ -18,6 +19,8 @@ pub(crate) struct Era {
     now: Timestamp,
     /// When its first picture is presented.
     begin: Timestamp,
+    /// How long before that it is decoded.
+    ahead: TimeDelta,
     /// Something has changed that the next key frame of the primary track can take up.
     wants_end: bool,
 }
@@ -52,7 +55,7 @@ impl Era {
             Beginning { id: *id, format: format.clone(), start: start as u64 }
         });
         let beginnings = beginnings.collect();
-        (Self { tracks, now: first.dts, begin: first.pts(), wants_end: false }, beginnings)
+        (Self { tracks, now: first.dts, begin: first.pts(), ahead: first.cts, wants_end: false }, beginnings)
     }
 
     pub(crate) fn has(&self, track: TrackId) -> bool {
@@ -120,6 +123,17 @@ impl Era {
         self.wants_end = true;
         let has_pictures = self.tracks.first().is_some_and(|primary| primary.id().is_video());
         if frame.track.kind == MediaKind::Video && !has_pictures { Taken::No } else { Taken::Yes }
+    }
+
+    /// Lists a cue, unless its time has nothing to do with the era.
+    pub(crate) fn tell(&self, cue: &Cue, output: &mut Output) {
+        if !self.is_near(cue.at) {
+            return;
+        }
+        let since = cue.at - self.begin;
+        // What comes with the first picture belongs to it, though it may have the time of its decoding.
+        let came_with_it = since < TimeDelta::ZERO && since >= -self.ahead;
+        output.tell(cue, if came_with_it { TimeDelta::ZERO } else { since });
     }
 
     /// Whether a timestamp has to do with those of the era.

@@ -76,6 +76,7 @@ impl Publisher {
         let config = CONFIGS[usize::from(which & 1) * 2 + usize::from(what & 1)];
         let (kind, payload) = match what % 64 {
             0 => return Event::Discontinuity,
+            63 if which & 0x80 != 0 => return self.cue(jitter),
             1 if what < 64 => return Event::Finish,
             2 if what < 64 => (FrameKind::End, Bytes::new()),
             2..6 => (FrameKind::Config, Bytes::from_static(config.1)),
@@ -92,7 +93,24 @@ impl Publisher {
             cts: TimeDelta::from_millis(if what > 180 { i64::from(cts as i8) } else { 0 }),
             payload,
         };
-        Event::Frame(frame, SystemTime::UNIX_EPOCH + Duration::from_millis(self.millis.max(0) as u64))
+        Event::Frame(frame, self.now())
+    }
+
+    /// A cue of a moment up to 12.8 s away.
+    fn cue(&self, jitter: u8) -> Event {
+        let frame = Frame {
+            track: TrackId::DATA,
+            codec: Codec::Amf0,
+            kind: FrameKind::Key,
+            dts: Timestamp::from_millis(self.millis + i64::from(jitter as i8) * 100),
+            cts: TimeDelta::ZERO,
+            payload: Bytes::from_static(b"\x02\0\nonTextData\x03\0\x04text\x02\0\x01\"\0\0\x09"),
+        };
+        Event::Frame(frame, self.now())
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.millis.max(0) as u64)
     }
 }
 

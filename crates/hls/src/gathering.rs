@@ -9,6 +9,7 @@ use flumen_media::mp4::write::{TrackFormat, Unwritable};
 use flumen_media::{Codec, Colour, Frame, FrameKind, MediaKind, Timestamp, TrackId};
 
 use crate::RenditionId;
+use crate::cues::{Cue, MAX_CUES};
 use crate::era::delta;
 
 /// What the publisher has told of its tracks.
@@ -110,6 +111,8 @@ pub(crate) struct Gathering {
     has_pictures: bool,
     /// No further tracks are expected.
     is_complete: bool,
+    /// What was told of moments, whose date the era will say.
+    cues: VecDeque<Cue>,
 }
 
 /// What an era begins with.
@@ -118,6 +121,8 @@ pub(crate) struct Gathered {
     pub(crate) formats: Vec<(RenditionId, TrackFormat)>,
     /// Begins with the first key frame of the primary track.
     pub(crate) frames: VecDeque<(Frame, SystemTime)>,
+    /// What was told meanwhile.
+    pub(crate) cues: VecDeque<Cue>,
 }
 
 /// How long tracks are waited for that nobody has announced.
@@ -153,6 +158,14 @@ impl Gathering {
         if !self.has_key_frame() {
             self.drop_old_sound();
         }
+    }
+
+    /// Keeps what was told of a moment until it can be listed.
+    pub(crate) fn hold(&mut self, cue: Cue) {
+        if self.cues.len() == MAX_CUES {
+            self.cues.pop_front();
+        }
+        self.cues.push_back(cue);
     }
 
     /// A frame tells how much time has passed, be it of use or not.
@@ -218,7 +231,7 @@ impl Gathering {
         let formats = self.formats.into_iter();
         let formats =
             formats.filter_map(|(track, format)| Some((RenditionId::new(track)?, format))).collect();
-        Some(Gathered { formats, frames: self.frames })
+        Some(Gathered { formats, frames: self.frames, cues: self.cues })
     }
 
     fn has_key_frame(&self) -> bool {

@@ -50,6 +50,7 @@
 //! | sound stops while pictures go on | gaps; then a new era without it |
 //! | neither configuration nor frames of a second kind for 500 ms | the era begins without |
 //! | a codec that MP4 cannot hold, a track without configuration | it is left out |
+//! | `onTextData`, `onCuePoint` | an `EXT-X-DATERANGE` in all media playlists, while its moment is in them |
 //!
 //! # Specifications
 //!
@@ -63,6 +64,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod cues;
 mod dash;
 mod encryption;
 mod era;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use flumen_media::TimeDelta;
 use flumen_media::mp4::write::{Sample, TrackFormat, init_segment};
 
+use crate::cues::{Cue, Cues};
 use crate::era::delta;
 use crate::segment::{to_duration, to_ticks};
 use crate::{Config, Init, Rendition, RenditionId, Segment, names};
@@ -35,6 +36,9 @@ pub(crate) struct Output {
     pub(crate) began: Option<SystemTime>,
     /// When the newest media was captured.
     captured: SystemTime,
+    /// When the first picture of the era was captured.
+    era_began: SystemTime,
+    pub(crate) cues: Cues,
 }
 
 /// A rendition of the era that begins.
@@ -65,6 +69,8 @@ impl Output {
             has_ended: false,
             began: None,
             captured: SystemTime::UNIX_EPOCH,
+            era_began: SystemTime::UNIX_EPOCH,
+            cues: Cues::default(),
             config,
         }
     }
@@ -83,6 +89,7 @@ impl Output {
         // Clocks may be set back, and what lies in the log for a while may come in a burst.
         self.captured = self.captured.max(arrived);
         self.began.get_or_insert(self.captured);
+        self.era_began = self.captured;
         self.renditions.iter_mut().for_each(Rendition::rest);
         for Beginning { id, format, start } in beginnings {
             let init = Arc::new(Init {
@@ -105,6 +112,27 @@ impl Output {
         }
         self.has_ended = false;
         self.version += 1;
+    }
+
+    /// Lists a cue of a moment so long after the first picture of the era, if playlists go back to it.
+    pub(crate) fn tell(&mut self, cue: &Cue, since: TimeDelta) {
+        let distance = Duration::from_nanos(since.as_nanos().unsigned_abs());
+        let date = if since < TimeDelta::ZERO {
+            self.era_began.checked_sub(distance)
+        } else {
+            self.era_began.checked_add(distance)
+        };
+        let first = self.first_date();
+        if let Some(date) = date.filter(|date| *date >= first) {
+            self.cues.list(cue, self.config.first_sequence, date);
+            self.version += 1;
+        }
+    }
+
+    /// When the beginning of the playlists was captured.
+    fn first_date(&self) -> SystemTime {
+        let first = self.renditions.iter().filter_map(|rendition| rendition.segments().next());
+        first.map(|segment| segment.program_date_time).min().or(self.began).unwrap_or(self.era_began)
     }
 
     /// The era has ended: its last segments are closed already.
@@ -196,6 +224,7 @@ impl Output {
         let (listed, kept) = (self.window.first_listed, self.window.first_kept);
         self.renditions.iter_mut().for_each(|rendition| rendition.forget(listed, kept));
         self.renditions.retain(Rendition::has_media);
+        self.cues.forget_before(self.first_date());
     }
 
     /// Once each rendition of the era has a segment, the target duration is known, and never changes (HLS §6.2.1).

@@ -9,6 +9,7 @@ use flumen_media::flv::color_info;
 use flumen_media::mp4::write::Unwritable;
 use flumen_media::{Frame, FrameKind, MediaKind, TrackId};
 
+use crate::cues::Cue;
 use crate::era::{Era, Taken};
 use crate::gathering::{Gathered, Gathering, Tracks};
 use crate::names::FileName;
@@ -99,9 +100,11 @@ impl Packager {
 
     /// Takes the next frame, which came at `arrived`. After [`finish`](Self::finish) a new publication begins with it.
     ///
-    /// Frames of one track come in decoding order; tracks are interleaved within a few seconds.
+    /// Frames of one track come in decoding order; tracks are interleaved within a few seconds. Of data, `onTextData` and
+    /// `onCuePoint` are taken.
     pub fn push(&mut self, frame: &Frame, arrived: SystemTime) {
         if frame.track.kind == MediaKind::Data {
+            self.tell(frame);
             return;
         }
         match frame.kind {
@@ -293,6 +296,15 @@ impl Packager {
         }
     }
 
+    /// Script data: a cue is listed as soon as it is known when its moment was captured.
+    fn tell(&mut self, frame: &Frame) {
+        let Some(cue) = Cue::of(frame) else { return };
+        match &mut self.phase {
+            Phase::Gathering(gathering) => gathering.hold(cue),
+            Phase::Running(era) => era.tell(&cue, &mut self.output),
+        }
+    }
+
     /// A configuration: news, or what everybody knows.
     fn configure(&mut self, frame: &Frame) {
         if self.tracks.configure(frame.track, frame.codec, frame.payload.clone()) {
@@ -383,10 +395,11 @@ impl Packager {
         let Phase::Gathering(gathering) = std::mem::replace(&mut self.phase, nothing) else {
             return VecDeque::new();
         };
-        let Some(Gathered { formats, frames }) = gathering.take() else { return VecDeque::new() };
+        let Some(Gathered { formats, frames, cues }) = gathering.take() else { return VecDeque::new() };
         if let Some((first, arrived)) = frames.front() {
             let (era, beginnings) = Era::new(&formats, first);
             self.output.begin(&beginnings, *arrived);
+            cues.iter().for_each(|cue| era.tell(cue, &mut self.output));
             self.phase = Phase::Running(era);
         }
         frames

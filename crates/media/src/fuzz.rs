@@ -2,7 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::flv::{Demuxer, Dialect, Metadata, Reader, Scan, Step, TagType, encode_body, parse_body};
+use crate::flv::{
+    Demuxer, Dialect, Metadata, Reader, Scan, ScriptEvent, Step, TagType, encode_body, parse_body,
+};
 use crate::mp4::recording::{Completion, Recording};
 use crate::mp4::write::{Run, Sample, Sampler, TrackFormat, fragment, init_segment};
 use crate::mp4::{BoxHeader, Movie};
@@ -194,8 +196,13 @@ pub fn mp4_recording(data: &[u8]) {
     assert_eq!(complete(&file), None);
 }
 
-/// Metadata that was read and written says the same when it is read again; no getter panics.
+/// Metadata that was read and written says the same when it is read again; no getter panics. As an event, it says
+/// no more than its limits allow.
 pub fn flv_metadata(data: &[u8]) {
+    if let Some(event) = ScriptEvent::parse(data) {
+        let size: usize = event.properties.iter().map(|(name, text)| name.len() + text.len()).sum();
+        assert!(event.name.len() + size <= 256 << 10);
+    }
     let Ok(metadata) = Metadata::parse(data) else { return };
     let (video, audio) = (metadata.track(TrackId::VIDEO), metadata.track(TrackId::AUDIO));
     let _ = (video.video_codec(), video.width(), video.height(), video.frame_rate(), video.video_data_rate());

@@ -60,6 +60,7 @@ impl Writer<'_> {
         let discontinuity =
             discontinuity.or(open.map(|open| open.discontinuity)).unwrap_or(self.output.discontinuities());
         self.write_head(out, first.map_or(self.rendition.next(), |segment| segment.sequence), discontinuity)?;
+        self.write_cues(out)?;
         let mut said = Said { discontinuity, init: None, key: None };
         let skipped = if self.request.skip { self.skippable() } else { 0 };
         if skipped > 0 {
@@ -103,6 +104,15 @@ impl Writer<'_> {
             writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity}")?;
         }
         Ok(())
+    }
+
+    /// What holds for a date holds for the whole playlist, updates too: nothing says that those of old dates may be left out
+    /// (`CAN-SKIP-DATERANGES`). There has to be another date in the playlist (HLS §4.4.5.1).
+    fn write_cues(&self, out: &mut String) -> fmt::Result {
+        if self.rendition.segments().next().is_none() {
+            return Ok(());
+        }
+        self.output.cues.tags().try_for_each(|tag| writeln!(out, "{tag}"))
     }
 
     fn write_segment<'s>(

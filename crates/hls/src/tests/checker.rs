@@ -18,6 +18,8 @@ pub(crate) struct Checker {
     /// By sequence number, for all renditions.
     discontinuities: BTreeMap<u64, u64>,
     version: Option<u64>,
+    /// By ID: every `EXT-X-DATERANGE`.
+    cues: HashMap<String, String>,
     /// Whether hints may stay unfulfilled: when the publisher stops in the middle.
     pub(crate) allows_broken_hints: bool,
 }
@@ -53,6 +55,7 @@ impl Checker {
             self.check_head(&listing);
             self.check_entries(id, &listing, packager);
             self.check_ends(id, &listing, packager);
+            self.check_cues(&listing);
             check_update(packager, id, &listing);
             let name = id.playlist();
             assert!(
@@ -67,6 +70,21 @@ impl Checker {
     /// All segments of a rendition that were seen, by number.
     pub(crate) fn entries(&self, id: RenditionId) -> Vec<&Entry> {
         self.renditions.get(&id).map(|seen| seen.entries.values().collect()).unwrap_or_default()
+    }
+
+    /// How many cues were seen.
+    pub(crate) fn cues(&self) -> usize {
+        self.cues.len()
+    }
+
+    /// A tag says the same wherever and whenever it stands, and once (HLS §4.4.5.1).
+    fn check_cues(&mut self, listing: &Listing) {
+        let ids: BTreeSet<_> = listing.cues.iter().map(|(id, _)| id).collect();
+        assert_eq!(ids.len(), listing.cues.len(), "two cues have one ID");
+        for (id, told) in &listing.cues {
+            let known = self.cues.entry(id.clone()).or_insert_with(|| told.clone());
+            assert_eq!(known, told, "cue {id} has changed");
+        }
     }
 
     fn check_head(&mut self, listing: &Listing) {
@@ -185,6 +203,7 @@ fn check_update(packager: &Packager, id: RenditionId, whole: &Listing) {
     let rest = whole.segments.get(update.skipped as usize..).expect("as many segments");
     assert_eq!(update.segments, rest);
     assert_eq!(update.open, whole.open);
+    assert_eq!(update.cues, whole.cues, "nothing announced that cues are left out");
     let open: f64 = whole.open.parts.iter().map(|(_, duration, _)| duration).sum();
     let left = open + rest.iter().map(|entry| entry.duration).sum::<f64>();
     assert!(update.skipped == 0 || left >= whole.skip_until - EPSILON, "{left} s are left of an update");

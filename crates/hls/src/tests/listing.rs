@@ -19,6 +19,8 @@ pub(crate) struct Listing {
     pub(crate) skipped: u64,
     pub(crate) is_independent: bool,
     pub(crate) segments: Vec<Entry>,
+    /// ID and the rest of each `EXT-X-DATERANGE`.
+    pub(crate) cues: Vec<(String, String)>,
     /// What follows the last segment.
     pub(crate) open: Entry,
     pub(crate) hint: Option<String>,
@@ -100,6 +102,14 @@ impl Listing {
             Tag::Gap(_) => open.is_gap = true,
             Tag::Part(tag) => open.parts.push((tag.uri().into(), tag.duration(), tag.independent())),
             Tag::PreloadHint(tag) => self.hint = Some(tag.uri().into()),
+            Tag::Daterange(tag) => {
+                assert_eq!(tag.duration(), Some(0.0));
+                let date = tag.start_date().expect("a date");
+                let mut told: Vec<_> = tag.extension_attributes().into_iter().collect();
+                told.sort_by_key(|(name, _)| *name);
+                let rest = format!("{} {date:?} {told:?}", tag.class().expect("a class"));
+                self.cues.push((tag.id().into(), rest));
+            }
             Tag::RenditionReport(tag) => {
                 self.reports.insert(tag.uri().into(), (tag.last_msn(), tag.last_part()));
             }

@@ -1,6 +1,7 @@
 //! The packager as a whole: publishers made of numbers, and what comes out.
 
 mod checker;
+mod cues;
 mod eras;
 mod golden;
 mod limits;

@@ -30,6 +30,7 @@ fn write(
     if first.discontinuity > 0 {
         writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", first.discontinuity)?;
     }
+    output.cues.tags().try_for_each(|tag| writeln!(out, "{tag}"))?;
     let (mut discontinuity, mut key) = (first.discontinuity, None);
     for segment in segments {
         if segment.discontinuity != discontinuity {

@@ -33,6 +33,7 @@ mod reader;
 mod recording;
 mod scan;
 mod script;
+mod script_event;
 mod tag;
 mod video;
 mod writer;
@@ -53,6 +54,7 @@ pub use reader::Reader;
 pub use recording::{Patch, Recording, Recovered, Recovery};
 pub use scan::{Scan, Step, TagPlace};
 pub use script::{set_data_frame, strip_set_data_frame};
+pub use script_event::ScriptEvent;
 pub use tag::{Header, Tag};
 pub use writer::{Pieces, Writer};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use flumen_amf0::{Object, Value, encode_all};
 use flumen_rtmp::proto::MediaType;
 use flumen_rtmp::{ClientOptions, Publisher};
 use reqwest::{Method, RequestBuilder, Response};
@@ -266,6 +267,47 @@ async fn segment_and_parts(viewer: &Viewer<'_>) -> (String, Bytes) {
         joined.extend(bytes(viewer.request(quoted(part, "URI"))).await);
     }
     (segment.to_owned(), joined.into())
+}
+
+/// The milliseconds since midnight of a date.
+fn millis(date: &str) -> u64 {
+    let time = date.split_once('T').expect("a time").1.trim_end_matches('Z').replace('.', ":");
+    let fields: Vec<u64> = time.split(':').map(|field| field.parse().expect("a number")).collect();
+    let [hours, minutes, seconds, millis] = fields[..] else { panic!("{date}") };
+    ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis
+}
+
+#[tokio::test]
+async fn what_a_publisher_tells_of_moments_is_in_the_playlists() {
+    const DAY: u64 = 24 * 3600 * 1000;
+    let server = Server::start(&format!("{QUICK} --hls-always")).await;
+    let web = Web::of(&server).await;
+    // One track, so that nothing can begin anew when another one joins.
+    let mut show = Show::with(&server, "live/show", Some(LARGE), false).await;
+    let texts = Object::default().with("text", "Grüße, \"alle\"").with("live", true);
+    let point = Object::default().with("name", "goal").with("time", 1.72).with("parameters", Value::Null);
+    for (at, name, object) in
+        [(440, "onTextData", Value::Object(texts)), (1720, "onCuePoint", Value::EcmaArray(point))]
+    {
+        show.until(at).await;
+        show.send(MediaType::Data, at, encode_all(&[name.into(), object]).into()).await;
+    }
+    show.until(3500).await;
+
+    let viewer = Viewer::start(&web, "/live/show", "").await;
+    let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() == 3).await;
+    let begin = millis(value(&playlist, "#EXT-X-PROGRAM-DATE-TIME:"));
+    let cues: Vec<_> = playlist.lines().filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:")).collect();
+    let [text, point] = cues[..] else { panic!("two cues in {playlist}") };
+    for (cue, at, class) in [(text, 440, "flumen.onTextData"), (point, 1720, "flumen.onCuePoint")] {
+        let start = (millis(quoted(cue, "START-DATE")) + DAY - begin) % DAY;
+        // Dates are whole milliseconds.
+        assert!(start.abs_diff(at) <= 1, "{start} instead of {at}: {playlist}");
+        assert_eq!(quoted(cue, "CLASS"), class);
+    }
+    assert!(text.ends_with(",X-TEXT=\"Grüße, 'alle'\",X-LIVE=\"true\""), "{text}");
+    assert!(point.ends_with(",X-NAME=\"goal\",X-TIME=\"1.72\""), "{point}");
+    assert_ne!(quoted(text, "ID"), quoted(point, "ID"));
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     files: HashMap<String, Vec<u8>>,
     /// Parts that were announced and not yet listed.
     hints: BTreeSet<String>,
+    /// What was told of moments, by ID.
+    cues: HashMap<String, String>,
     /// Number and end of the newest fragment, by init segment.
     fragments: HashMap<String, (u32, u64)>,
     pub(crate) has_ended: bool,
@@ -65,6 +67,7 @@ impl Rules {
             open_parts: Vec::new(),
             files: HashMap::new(),
             hints: BTreeSet::new(),
+            cues: HashMap::new(),
             fragments: HashMap::new(),
             has_ended: false,
         }
@@ -130,6 +133,7 @@ impl Rules {
                 "#EXT-X-PRELOAD-HINT" => {
                     self.hints.insert(text_of(value, "URI").expect("an address"));
                 }
+                "#EXT-X-DATERANGE" => self.check_cue(value),
                 "#EXT-X-RENDITION-REPORT" => assert!(value.contains("LAST-MSN=")),
                 "#EXT-X-ENDLIST" => self.has_ended = true,
                 _ => {
@@ -153,6 +157,14 @@ impl Rules {
         assert!(value.contains("CAN-BLOCK-RELOAD=YES"));
         assert!(decimal(value, "HOLD-BACK").is_none_or(|hold_back| hold_back >= 3.0 * target));
         assert!(decimal(value, "CAN-SKIP-UNTIL").is_none_or(|until| until >= 6.0 * target));
+    }
+
+    /// What was told of a moment: dated, and the same for ever.
+    fn check_cue(&mut self, value: &str) {
+        let id = text_of(value, "ID").expect("an ID");
+        assert!(text_of(value, "START-DATE").is_some_and(|date| seconds(&date) >= 0.0), "{value}");
+        let known = self.cues.entry(id).or_insert_with(|| value.to_owned());
+        assert_eq!(known, value, "what is told of a moment has changed");
     }
 
     fn check_segment(&mut self, number: u64, segment: Segment, is_independent: bool) {
