@@ -308,6 +308,14 @@ pub struct Storage {
     #[serde(with = "AsText::<Duration>")]
     #[schemars(extend("x-live" = true))]
     pub link_expiry: Duration,
+    /// How long archives of streams (`hls.archive`) are kept: a duration from their end on, or `off` for as long as there is space.
+    #[serde(with = "AsText::<Option<Duration>>")]
+    #[schemars(extend("x-live" = true))]
+    pub archive_keep_for: Option<Duration>,
+    /// How much all finished archives of streams together may take: a size, or `off` for no limit. The oldest go first.
+    #[serde(with = "AsText::<Option<ByteSize>>")]
+    #[schemars(extend("x-live" = true))]
+    pub archive_keep_bytes: Option<ByteSize>,
     /// Whether the server is not ready (`/ready` answers 503) while storage cannot be reached.
     #[schemars(extend("x-live" = true))]
     pub required: bool,
@@ -503,6 +511,8 @@ impl Default for Storage {
             secret_key: Credential::default(),
             public_url: None,
             link_expiry: Duration::from_secs(3600),
+            archive_keep_for: None,
+            archive_keep_bytes: None,
             required: false,
         }
     }

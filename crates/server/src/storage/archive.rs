@@ -21,7 +21,9 @@ use super::client::reason;
 use crate::shutdown::Shutdown;
 
 /// The folder of archives in storage.
-const ARCHIVES: &str = "hls";
+pub(super) const ARCHIVES: &str = "hls";
+/// The playlist that names the others.
+pub(super) const MULTIVARIANT: &str = "index.m3u8";
 /// Bytes of one stream that wait for storage: half a minute of 16 Mbit/s.
 const MAX_WAITING: usize = 64 << 20;
 /// How often one file is tried before it is left out, and the pause after the first failure, which doubles.
@@ -73,10 +75,11 @@ impl Archiver {
     pub(crate) fn begin(storage: &Arc<Storage>, shutdown: &Shutdown, stream: &str, name: &str) -> Self {
         // What waits is bounded by its bytes.
         let (pieces, receiver) = mpsc::unbounded_channel();
-        let folder = [ARCHIVES].into_iter().chain(stream.split('/')).chain([name]).collect();
+        let folder: Path = [ARCHIVES].into_iter().chain(stream.split('/')).chain([name]).collect();
         let waiting = Arc::<AtomicUsize>::default();
         let writer = Writer {
             storage: storage.clone(),
+            archiving: Archiving::begin(storage, &folder),
             folder,
             waiting: waiting.clone(),
             playlists: BTreeMap::new(),
@@ -148,9 +151,29 @@ impl Playlist {
     }
 }
 
+/// An archive that is being written, until this is dropped.
+struct Archiving {
+    storage: Arc<Storage>,
+    folder: Path,
+}
+
+impl Archiving {
+    fn begin(storage: &Arc<Storage>, folder: &Path) -> Self {
+        storage.archiving.lock().insert(folder.clone());
+        Self { storage: storage.clone(), folder: folder.clone() }
+    }
+}
+
+impl Drop for Archiving {
+    fn drop(&mut self) {
+        self.storage.archiving.lock().remove(&self.folder);
+    }
+}
+
 /// Writes one archive.
 struct Writer {
     storage: Arc<Storage>,
+    archiving: Archiving,
     folder: Path,
     waiting: Arc<AtomicUsize>,
     playlists: BTreeMap<String, Playlist>,
@@ -166,7 +189,7 @@ impl Writer {
                     self.put(&name, bytes, FOREVER).await;
                 }
                 Piece::Multivariant(text) => {
-                    self.put("index.m3u8", text.into(), FOR_NOW).await;
+                    self.put(MULTIVARIANT, text.into(), FOR_NOW).await;
                 }
                 Piece::Segment(segment) => self.take(segment).await,
             }
@@ -175,6 +198,7 @@ impl Writer {
             }
         }
         self.write_playlists(true).await;
+        drop(self.archiving);
         info!(folder = %self.folder, "archived");
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::signer::{Method, Url};
@@ -152,14 +152,49 @@ impl Client {
         }
     }
 
-    /// All objects whose names begin with the folder `name`: what they are called in there, and how large they are.
+    /// Deletes objects, in no order; that there is none is fine. Stops at the first that cannot be deleted.
+    pub(super) async fn delete_all(&self, names: &[Path]) -> Result<(), Error> {
+        self.timed("delete", async |backend, prefix| {
+            let names: Vec<_> = names.iter().map(|name| Ok(join(prefix, name))).collect();
+            let mut deleted = backend.objects.delete_stream(stream::iter(names).boxed());
+            while let Some(one) = deleted.next().await {
+                match one {
+                    Ok(_) | Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// All objects in a folder and in those below it: their names, how large they are, and since when.
     pub(super) async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, Error> {
+        let mut all = Vec::new();
+        self.each(folder, |object| all.push(object)).await?;
+        Ok(all)
+    }
+
+    /// Shows `see` what [`list`](Self::list) gives, one by one: there may be millions.
+    pub(super) async fn each(
+        &self,
+        folder: &Path,
+        mut see: impl FnMut(ObjectMeta) + Send,
+    ) -> Result<(), Error> {
         self.timed("list", async |backend, prefix| {
-            let listed = backend.objects.list(Some(&join(prefix, folder))).try_collect().await;
-            match listed {
-                // A folder that nobody has made yet.
-                Err(Error::NotFound { .. }) => Ok(Vec::new()),
-                listed => listed,
+            let mut objects = backend.objects.list(Some(&join(prefix, folder)));
+            let mut is_empty = true;
+            loop {
+                match objects.try_next().await {
+                    Ok(Some(object)) => {
+                        see(ObjectMeta { location: below(prefix, &object.location), ..object });
+                        is_empty = false;
+                    }
+                    Ok(None) => return Ok(()),
+                    // A folder that nobody has made yet. What is cut short must not look like all there is.
+                    Err(Error::NotFound { .. }) if is_empty => return Ok(()),
+                    Err(error) => return Err(error),
+                }
             }
         })
         .await
@@ -225,6 +260,11 @@ impl Client {
 /// The full name of an object.
 fn join(prefix: &Path, name: &Path) -> Path {
     prefix.parts().chain(name.parts()).collect()
+}
+
+/// The name of an object whose full name this is.
+fn below(prefix: &Path, name: &Path) -> Path {
+    name.prefix_match(prefix).map_or_else(|| name.clone(), Iterator::collect)
 }
 
 fn parts(backend: &Backend) -> Result<&Arc<dyn object_store::multipart::MultipartStore>, Error> {

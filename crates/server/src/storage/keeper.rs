@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::client::kind;
 use super::ledger::{Entry, Stored};
 use super::local::{self, LocalFile, Source};
+use super::sweep::Sweeper;
 use super::upload::{Failure, Upload};
 use super::{RECORDINGS, Storage, object, retention, tell};
 use crate::config::AfterUpload;
@@ -27,7 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// How often storage is asked whether it is there while it is not, where it is needed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often storage is asked what it has, for what others may have done there.
-const LIST_INTERVAL: Duration = Duration::from_secs(3600);
+pub(super) const LIST_INTERVAL: Duration = Duration::from_secs(3600);
 /// How long a file must have stayed as it is. Nobody begins a recording of the same name after that, and what is finished
 /// badly is under repair.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -48,6 +49,7 @@ pub(super) struct Keeper {
     pauses: HashMap<String, Pause>,
     /// Before storage is asked what it has, or to delete something: what it may refuse to those who may upload.
     tidying: Pause,
+    sweeper: Sweeper,
     look: Instant,
     list: Instant,
     is_loaded: bool,
@@ -86,6 +88,7 @@ impl Keeper {
             pause: Pause::none(),
             pauses: HashMap::new(),
             tidying: Pause::none(),
+            sweeper: Sweeper::new(),
             look: Instant::now(),
             list: Instant::now(),
             is_loaded: false,
@@ -111,6 +114,7 @@ impl Keeper {
                         self.ended(&name, outcome);
                     }
                 }
+                () = self.sweeper.ended() => {}
                 event = events.recv() => match event {
                     Ok(event) => if matches!(event.happening, Happening::RecordingCompleted { .. }) {
                         self.look = self.look.min(Instant::now() + SETTLED);
@@ -136,6 +140,7 @@ impl Keeper {
     /// Looks at what there is, here and in storage, and decides what shall be done.
     async fn look_around(&mut self) {
         self.look = Instant::now() + INTERVAL;
+        self.sweeper.begin(&self.storage);
         if !self.is_loaded && !self.load().await {
             return;
         }

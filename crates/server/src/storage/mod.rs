@@ -3,7 +3,8 @@
 //! ```text
 //! record.dir ──▶ Keeper ──▶ Upload ──▶ Client ──▶ storage.url
 //!                  │          └─ Ledger: parts that storage has, recordings that it has
-//!                  └─ retention: what is too old, too much, or in the way
+//!                  ├─ retention: what is too old, too much, or in the way
+//!                  └─ Sweeper: archives that are too old or too much
 //! ```
 //!
 //! The files in `record.dir` are the queue of what is to be uploaded: nothing is lost that a restart does not find again,
@@ -20,6 +21,7 @@ mod object;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 mod remote;
 mod retention;
+mod sweep;
 mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,14 +75,14 @@ impl Location {
     }
 }
 
-/// Why a recording was deleted.
+/// Why a recording or an archive was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// Somebody asked for it.
     Asked,
-    /// `record.keep-for`.
+    /// `record.keep-for`, `storage.archive-keep-for`.
     Age,
-    /// `record.keep-bytes`.
+    /// `record.keep-bytes`, `storage.archive-keep-bytes`.
     Bytes,
     /// `record.min-free`.
     Disk,
@@ -154,6 +156,8 @@ pub(crate) struct Storage {
     metrics: StorageMetrics,
     /// Recordings that are uploaded just now.
     sending: Mutex<BTreeSet<String>>,
+    /// Folders of archives that are written just now.
+    archiving: Mutex<BTreeSet<Path>>,
     /// How many files wait for their upload, and their bytes.
     waiting: Mutex<(usize, u64)>,
     /// Told when there is something to do.
@@ -208,9 +212,19 @@ impl Storage {
         events: Arc<Events>,
         metrics: StorageMetrics,
     ) -> Self {
-        let (sending, waiting, work) = (Mutex::default(), Mutex::default(), Notify::new());
-        let blocks = Blocks::default();
-        Self { settings, client, ledger, recordings, events, metrics, sending, waiting, work, blocks }
+        Self {
+            settings,
+            client,
+            ledger,
+            recordings,
+            events,
+            metrics,
+            sending: Mutex::default(),
+            archiving: Mutex::default(),
+            waiting: Mutex::default(),
+            work: Notify::new(),
+            blocks: Blocks::default(),
+        }
     }
 
     /// Whether storage has answered when it was asked last.

@@ -1,6 +1,7 @@
 //! Recordings on their way to a store that fails, lies and forgets as the tests want it to.
 
 mod object;
+mod sweep;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -49,6 +50,10 @@ struct Flaky {
     hangs: AtomicBool,
     /// How often it was asked what it has.
     gets: AtomicUsize,
+    /// What it was told to delete, in this order.
+    deleted: Arc<Mutex<Vec<Path>>>,
+    /// Names that end like this cannot be deleted.
+    keeps: Mutex<Option<&'static str>>,
 }
 
 impl Flaky {
@@ -115,10 +120,19 @@ impl ObjectStore for Flaky {
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        match self.asked() {
-            Ok(()) => self.memory.delete_stream(paths),
-            Err(error) => futures_util::stream::once(async { Err(error) }).boxed(),
+        if let Err(error) = self.asked() {
+            return futures_util::stream::once(async { Err(error) }).boxed();
         }
+        let (told, kept) = (self.deleted.clone(), *self.keeps.lock());
+        let paths = paths.map(move |path| {
+            let path = path?;
+            if kept.is_some_and(|end| path.as_ref().ends_with(end)) {
+                return Err(Error::PermissionDenied { path: path.to_string(), source: "it is kept".into() });
+            }
+            told.lock().push(path.clone());
+            Ok(path)
+        });
+        self.memory.delete_stream(paths.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -1,8 +1,9 @@
 //! Recordings in storage: how they get there, how they are fetched and deleted, and that nobody who plays notices.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Method;
 use rustix::process::Signal;
@@ -189,4 +190,47 @@ async fn a_stream_stays_as_hls() {
             assert!(fs::metadata(show.join(name)).expect("it is there").len() > 0, "{name}");
         }
     }
+}
+
+/// Leaves an archive of `live/show` that ended so many hours ago, and gives its folder.
+fn leave_archive(server: &Server, name: &str, hours: u64) -> PathBuf {
+    let folder = server.folder().join("kept/hls/live/show").join(name);
+    fs::create_dir_all(&folder).expect("made");
+    for file in ["index.m3u8", "v.m3u8", "0.m4s"] {
+        let mut file = File::create(folder.join(file)).expect("made");
+        file.write_all(b"0123456789").expect("written");
+        file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).expect("a time");
+    }
+    folder
+}
+
+#[tokio::test]
+async fn old_archives_go_by_themselves_and_what_is_written_stays() {
+    let flags = "--demo --hls-archive --hls-segment-duration 500ms --storage-url file:kept";
+    let server = Server::start_with(flags, &[("flumen.toml", "")]).await;
+    let older = leave_archive(&server, "20260101T000000000Z", 3);
+    let newer = leave_archive(&server, "20260102T000000000Z", 2);
+    let live = server.folder().join("kept/hls/live/demo");
+    let segments = || {
+        let is_one =
+            |path: &PathBuf| path.starts_with(&live) && path.extension().is_some_and(|kind| kind == "m4s");
+        server.files().into_iter().filter(is_one).collect::<Vec<_>>()
+    };
+    while segments().len() < 4 {
+        a_moment().await;
+    }
+    let before = segments();
+    server.replace("flumen.toml", "storage.archive-keep-bytes = 30");
+    server.logged(&["archive deleted", "20260101T000000000Z", r#""reason":"bytes""#]).await;
+    assert!(!older.exists(), "all of it, and its folder");
+    assert_eq!(fs::read_dir(&newer).expect("a folder").count(), 3);
+    server.replace("flumen.toml", "storage.archive-keep-bytes = 'off'\nstorage.archive-keep-for = '1h'");
+    server.logged(&["archive deleted", "20260102T000000000Z", r#""reason":"age""#]).await;
+    assert!(!newer.exists());
+    let count = segments().len();
+    while segments().len() <= count {
+        a_moment().await;
+    }
+    assert!(before.iter().all(|path| path.exists()), "what is on air stays");
+    server.stop().await;
 }
