@@ -10,7 +10,10 @@ use crate::harness::{LIMIT, Server, run, tool};
 fn the_api_answers_as_it_is_described() {
     let server = Server::start_with(&["--demo", "--record-all"], &[]);
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    // It notes what it found, and would begin with that the next time.
+    let notes = tempfile::tempdir().expect("a temporary folder");
     let mut judge = tool("schemathesis");
+    judge.current_dir(notes.path());
     judge.arg("--config-file").arg(here.join("schemathesis.toml"));
     judge.arg("run").arg(server.http_url("/api/v1/openapi.json"));
     judge.args(["--seed", "1", "--max-examples", "30", "--continue-on-failure"]);
