@@ -199,8 +199,7 @@ async fn a_slow_player_skips_to_a_key_frame_and_holds_up_nobody() {
     server.logged(&["too slow and skips"]).await;
 }
 
-/// Players that are up to date are written to one after the other. One that stalls must cost the others nothing, and their
-/// number must not hold up the publisher.
+/// Players that are up to date are written to one after the other. One that stalls must cost the others nothing.
 #[tokio::test]
 async fn a_crowd_with_one_who_never_reads_gets_every_picture() {
     const CROWD: usize = 30;
