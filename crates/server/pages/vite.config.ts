@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
@@ -8,12 +8,13 @@ const output = 'dist';
 /** Where `npm run dev` finds a server to talk to. */
 const server = process.env['FLUMEN_URL'] ?? 'http://127.0.0.1:8080';
 
-/** Clears the last build away, but not the file that keeps the folder in the repository. */
+/** Clears the last build away, but not the file that keeps the folder in the repository. A copy of the sources may lack it. */
 function clear(): Plugin {
   return {
     name: 'clear',
     apply: 'build',
     buildStart() {
+      mkdirSync(output, { recursive: true });
       for (const name of readdirSync(output)) {
         if (name !== '.gitignore') rmSync(join(output, name), { recursive: true });
       }
