@@ -21,3 +21,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "flumen.secret" -}}
 {{ .Values.api.existingSecret | default (include "flumen.name" .) }}
 {{- end -}}
+
+{{- /* A value of a setting in TOML. Helm's own toToml makes fractions of whole numbers. */ -}}
+{{- define "flumen.toml" -}}
+{{- if kindIs "map" . -}}
+{{- $pairs := list -}}
+{{- range $key, $value := . -}}
+{{- $pairs = append $pairs (printf "%s = %s" (toRawJson $key) (include "flumen.toml" $value)) -}}
+{{- end -}}
+{ {{- join ", " $pairs -}} }
+{{- else if kindIs "slice" . -}}
+{{- $values := list -}}
+{{- range . -}}
+{{- $values = append $values (include "flumen.toml" .) -}}
+{{- end -}}
+[{{- join ", " $values -}}]
+{{- else -}}
+{{- toRawJson . -}}
+{{- end -}}
+{{- end -}}
