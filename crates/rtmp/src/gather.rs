@@ -3,7 +3,8 @@
 //! A publisher sends some 75 messages a second, and to be woken for one costs several times what handling it does. Who
 //! delivers audio together with the next picture need not hear of it earlier: the kernel is asked (`SO_RCVLOWAT`) to wake
 //! the connection only when more has come than sound alone. It is asked for nothing of the kind while a message is
-//! unfinished, where pictures are small, rare or irregular, and for at most [`PATIENCE`] when they stop.
+//! unfinished, where pictures are small, rare or irregular, and no more when they stop: sound alone soon comes to as much as a
+//! picture, and what is less waits for [`PATIENCE`] at most.
 
 use std::io;
 use std::pin::Pin;
@@ -20,8 +21,9 @@ const WINDOW: u32 = 30;
 /// Pictures that are farther apart on average are not waited for: sound would come late.
 const MAX_DISTANCE: Duration = Duration::from_millis(50);
 
-/// How long the connection sleeps over what has come, if no picture follows.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long the connection sleeps over what has come, if nothing follows. A shorter time would wake the process for its own
+/// sake: timers of the runtime that are pushed back are looked at when they would have been due.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a message takes beside its payload: chunk headers, roughly and rather too much.
 const HEADERS: usize = 32;
@@ -101,7 +103,13 @@ impl Rhythm {
 
     fn saw(&mut self, kind: MediaType, bytes: usize, now: Instant) {
         match kind {
-            MediaType::Audio => self.sound += bytes,
+            MediaType::Audio => {
+                self.sound += bytes;
+                if self.threshold > EVERY_BYTE && self.sound >= self.threshold as usize {
+                    // It was sound alone that woke the connection.
+                    self.lost(now);
+                }
+            }
             MediaType::Video => {
                 self.least_picture = self.least_picture.min(bytes);
                 self.most_sound = self.most_sound.max(std::mem::take(&mut self.sound));
