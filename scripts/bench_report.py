@@ -7,7 +7,7 @@ import xml.etree.ElementTree as xml
 COLOURS = {"flumen": "#2f81f7", "nginx-rtmp": "#e8710a", "floor": "#8b949e", "flumen http-flv": "#a371f7"}
 
 # The columns of the tables about delivery.
-COLUMNS = ["players", "server", "CPU", "× floor", "× nginx", "latency p50", "p99", "first picture p50", "p99", "memory", "faults"]
+COLUMNS = ["players", "server", "CPU", "× floor", "sending × floor", "× nginx", "latency p50", "p99", "first picture p50", "p99", "memory", "faults"]
 
 # The look of the plot, on light and on dark pages.
 STYLE = """<style>
@@ -36,12 +36,13 @@ def figures(report, resting=None):
     clients = report["players"] + report["waiting"]
     return {
         "cpu": report["serverCpuSeconds"] / (report["bytes"] / 1e9) if report["players"] else None,
+        "gb_per_second": report["bytes"] / 1e9 / report["seconds"],
         "p50": latency.get("p50"),
         "p99": latency.get("p99"),
         "first": first.get("p50"),
         "first_p99": first.get("p99"),
         "mib": added / 2**20,
-        "kib": added / 1024 / clients,
+        "kib": added / 1024 / clients if clients else None,
         "faults": len(report["faults"]),
     }
 
@@ -56,6 +57,16 @@ def ratio(results, scenario, count, server, peer):
     """How many times the CPU of `peer` a server needs; None without both."""
     own, other = (median(results.get((scenario, name, count), []), "cpu") for name in (server, peer))
     return own / other if own and other else None
+
+
+def sending(results, count, server):
+    """How many times the CPU of the floor a server needs beside what receiving the stream costs it, which the floor does not."""
+    runs = results.get(("players", server, count), [])
+    alone = median(results.get(("receiving", server.split()[0], 0), []), "cpu_per_second")
+    floor = median(results.get(("players", "floor", count), []), "cpu")
+    if not runs or alone is None or not floor:
+        return None
+    return (median(runs, "cpu") - alone / median(runs, "gb_per_second")) / floor
 
 
 def number(value, digits=1):
@@ -75,8 +86,9 @@ def servers(results, scenario, count):
 
 def row(results, scenario, count, server, runs):
     """One line of the tables about delivery."""
-    times = [number(ratio(results, scenario, count, server, peer), 2) for peer in ("floor", "nginx-rtmp")]
-    cells = [str(count), server, number(median(runs, "cpu"), 2), *times]
+    floor, nginx = (number(ratio(results, scenario, count, server, peer), 2) for peer in ("floor", "nginx-rtmp"))
+    beside = number(sending(results, count, server) if scenario == "players" else None, 2)
+    cells = [str(count), server, number(median(runs, "cpu"), 2), floor, beside, nginx]
     cells += [number(median(runs, key)) for key in ("p50", "p99", "first", "first_p99", "kib")]
     return "| " + " | ".join([*cells, str(sum(run["faults"] for run in runs))]) + " |"
 
@@ -90,6 +102,10 @@ def tables(results, rounds):
             lines += ["", f"{title}:", "", f"| {' | '.join(COLUMNS)} |", "| " + "--- | " * len(COLUMNS)]
         for count in counts(results, scenario):
             lines += [row(results, scenario, count, *each) for each in servers(results, scenario, count)]
+    receiving = [(server, median(runs, "cpu_per_second")) for server, runs in servers(results, "receiving", 0)]
+    if receiving:
+        told = ", ".join(f"{1000 * cpu:.1f} ms in {server}" for server, cpu in receiving)
+        lines += ["", f"CPU a second for receiving the stream, without any player: {told}."]
     if counts(results, "idle"):
         lines += ["", "Players that wait for a publisher:", ""]
         lines += ["| players | server | memory added, MiB | KiB a player | faults |", "| " + "--- | " * 5]
@@ -146,8 +162,7 @@ def panel(results, key, title, unit, left):
     """One diagram, its left edge at `left`."""
     points = {}
     for (scenario, server, count), runs in results.items():
-        value = median(runs, key)
-        if scenario == "players" and value is not None:
+        if scenario == "players" and (value := median(runs, key)) is not None:
             points.setdefault(server, []).append((count, value))
     top = ceiling(max((value for line in points.values() for _, value in line), default=1))
     most = max((count for line in points.values() for count, _ in line), default=1)
@@ -186,7 +201,7 @@ def ceiling(value):
 def self_test():
     """Checks tables, ratios and plot on made-up runs."""
     report = {
-        "players": 100, "waiting": 0, "bytes": 2_000_000_000, "faults": [],
+        "players": 100, "waiting": 0, "bytes": 2_000_000_000, "seconds": 10.0, "faults": [],
         "serverCpuSeconds": 3.0, "serverRss": 3 << 20, "serverRssBeforePlayers": 2 << 20,
         "latencyMs": {"p50": 1.0, "p99": 4.0}, "firstFrameMs": {"p50": 2.0, "p99": 3.0},
     }
@@ -199,15 +214,17 @@ def self_test():
         ("players", "flumen", 100): [run, run | {"cpu": 1.0}, run | {"cpu": 9.0}],
         ("players", "nginx-rtmp", 100): [run | {"cpu": 3.0}],
         ("players", "floor", 100): [run | {"cpu": 1.0, "p99": None}],
+        ("receiving", "flumen", 0): [{"cpu_per_second": 0.05}],
         ("many", "flumen", 200): [run],
         ("idle", "nginx-rtmp", 512): [idle],
     }
     assert ratio(results, "players", 100, "flumen", "nginx-rtmp") == 0.5
     assert ratios(results) == "100 players: flumen needs 1.50 × floor, 0.50 × nginx-rtmp\n", ratios(results)
     text = tables(results, 3)
-    assert "| 100 | flumen | 1.50 | 1.50 | 0.50 | 1.0 | 4.0 | 2.0 | 3.0 | 10.2 | 0 |" in text, text
-    assert "| 200 | flumen | 1.50 | – | – |" in text, text
+    assert "| 100 | flumen | 1.50 | 1.50 | 1.25 | 0.50 | 1.0 | 4.0 | 2.0 | 3.0 | 10.2 | 0 |" in text, text
+    assert "| 200 | flumen | 1.50 | – | – | – |" in text, text
     assert "| 512 | nginx-rtmp | 1.0 | 2.0 | 0 |" in text, text
+    assert "without any player: 50.0 ms in flumen." in text, text
     assert machine(results)[0]["server"] == "flumen"
     assert [ceiling(value) for value in (0.3, 1, 2.5, 9, 22)] == [0.4, 1, 4, 10, 40]
     # It is XML, and has a point for every figure and every name.
