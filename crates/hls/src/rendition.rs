@@ -249,14 +249,13 @@ impl Rendition {
         open.stretch();
         let next = Open::new(open.end, open.init.clone(), open.discontinuity, open.fragment);
         let done = std::mem::replace(open, next);
-        let since = to_duration(done.start.saturating_sub(done.init.start), done.init.format.timescale());
         let mut segment = Segment {
             sequence: self.next,
             discontinuity: done.discontinuity,
             name: names::segment(&config.id, self.id, self.next),
             start: done.start,
             duration: done.end - done.start,
-            program_date_time: done.init.program_date_time + since,
+            program_date_time: done.init.captured(done.start),
             independent: done.independent,
             parts: done.parts,
             frames: done.frames,
@@ -331,8 +330,7 @@ impl Open {
 
     /// When it begins, as far as is known when it was captured.
     pub(crate) fn program_date_time(&self) -> SystemTime {
-        let since = to_duration(self.start.saturating_sub(self.init.start), self.init.format.timescale());
-        self.init.program_date_time + since
+        self.init.captured(self.start)
     }
 
     /// Whether it begins with a key frame, as far as is known.

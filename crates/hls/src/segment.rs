@@ -28,6 +28,18 @@ pub struct Init {
     pub program_date_time: SystemTime,
 }
 
+impl Init {
+    /// When what is decoded at `tick` was captured, as far as is known. Sound may begin a little before its era does.
+    pub(crate) fn captured(&self, tick: u64) -> SystemTime {
+        let since = |later: u64, earlier: u64| to_duration(later - earlier, self.format.timescale());
+        if tick >= self.start {
+            self.program_date_time + since(tick, self.start)
+        } else {
+            self.program_date_time.checked_sub(since(self.start, tick)).unwrap_or(SystemTime::UNIX_EPOCH)
+        }
+    }
+}
+
 /// A finished segment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -73,6 +73,28 @@ fn the_first_sound_is_within_half_a_frame_of_the_first_picture() {
     assert!((shown - heard).abs() < 0.011, "shown at {shown}, heard at {heard}");
 }
 
+/// Sound begins at most half a frame before the first picture or after it.
+#[test]
+fn dates_go_with_the_media_from_the_first_segment_on() {
+    for ahead in 0..22 {
+        let mut frames = publish(&[TrackPlan::video((30, 1), 30), TrackPlan::audio(aac_48k(), 48_000)], 0, 5);
+        for frame in frames.iter_mut().filter(|frame| frame.track == TrackId::VIDEO) {
+            frame.dts += TimeDelta::from_millis(ahead);
+        }
+        frames.sort_by_key(|frame| (frame.is_media(), frame.dts));
+        let (packager, _) = package(Config::default(), &frames);
+        for track in [TrackId::VIDEO, TrackId::AUDIO] {
+            let rendition = packager.rendition(rendition(track)).expect("a rendition");
+            let segments: Vec<_> = rendition.segments().collect();
+            for pair in segments.windows(2) {
+                let lasted = pair[1].program_date_time.duration_since(pair[0].program_date_time);
+                let (lasted, duration) = (lasted.expect("later"), pair[0].duration());
+                assert!(lasted.abs_diff(duration) < Duration::from_micros(1), "{lasted:?}, {duration:?}");
+            }
+        }
+    }
+}
+
 /// Frames as their encoder wrote them, and what a decoder makes of it.
 #[test]
 fn odd_timestamps_are_taken() {
