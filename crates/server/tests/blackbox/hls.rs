@@ -40,6 +40,10 @@ const SMALL: &[u8] = &[
     0x01, 0x00, 0x04, 0x68, 0xce, 0x3c, 0x80,
 ];
 
+fn avc_header(config: &[u8]) -> Bytes {
+    [&[0x17, 0, 0, 0, 0], config].concat().into()
+}
+
 /// A publisher whose clock the test moves: it sends as much media as the test wants, at once.
 pub(crate) struct Show {
     publisher: Publisher,
@@ -61,7 +65,7 @@ impl Show {
         let publisher = publisher.expect("it may publish");
         let mut show = Self { publisher, video, has_audio, picture: 195, sent: 0 };
         if let Some(config) = video {
-            show.send(MediaType::Video, 0, [&[0x17, 0, 0, 0, 0], config].concat().into()).await;
+            show.send(MediaType::Video, 0, avc_header(config)).await;
         }
         if has_audio {
             show.send(MediaType::Audio, 0, audio_header()).await;
@@ -587,6 +591,39 @@ async fn one_kind_of_track_is_enough() {
         let viewer = Viewer::start(&web, &format!("/live/{name}"), "").await;
         let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() >= 3).await;
         bytes(viewer.request(addresses(&playlist)[0])).await;
+    }
+}
+
+/// A track that metadata and a configuration announce, and that has no frames: what is there begins without it. When it
+/// comes all the same, it joins behind a discontinuity.
+#[tokio::test]
+async fn a_track_that_is_announced_and_silent_is_not_waited_for() {
+    let server = Server::start(&format!("{QUICK} --hls-wait 1h")).await;
+    let web = Web::of(&server).await;
+    let object = Object::new().with("audiocodecid", 10.0).with("videocodecid", 7.0);
+    let metadata: Bytes = encode_all(&["@setDataFrame".into(), "onMetaData".into(), object.into()]).into();
+    for (name, video, alone) in
+        [("video", Some(LARGE), r#""avc1.64001f""#), ("audio", None, r#""mp4a.40.2""#)]
+    {
+        let path = format!("live/{name}");
+        let mut show = Show::with(&server, &path, video, video.is_none()).await;
+        show.send(MediaType::Data, 0, metadata.clone()).await;
+        match video {
+            Some(_) => show.send(MediaType::Audio, 0, audio_header()).await,
+            None => show.send(MediaType::Video, 0, avc_header(LARGE)).await,
+        }
+        show.until(2500).await;
+        let viewer = Viewer::start(&web, &format!("/{path}"), "").await;
+        let multivariant = text(web.get(&format!("/{path}/index.m3u8")).await);
+        assert!(multivariant.contains(&format!("CODECS={alone}")), "{multivariant}");
+
+        (show.video, show.has_audio) = (Some(LARGE), true);
+        show.until(6500).await;
+        // Of the fourth, both kinds are there when the fifth is.
+        let playlist = viewer.playlist_until(|playlist| addresses(playlist).len() >= 5).await;
+        assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{playlist}");
+        let multivariant = text(web.get(&format!("/{path}/index.m3u8")).await);
+        assert!(multivariant.contains(r#""avc1.64001f,mp4a.40.2""#), "{multivariant}");
     }
 }
 

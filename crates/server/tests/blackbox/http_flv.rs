@@ -25,21 +25,21 @@ use crate::web::Web;
 use crate::wire::Wire;
 
 /// An FLV file that comes over HTTP.
-struct File {
+pub(crate) struct File {
     response: Response,
     reader: Reader,
     input: BytesMut,
 }
 
 impl File {
-    async fn open(web: &Web, path: &str) -> Self {
+    pub(crate) async fn open(web: &Web, path: &str) -> Self {
         let response = web.request(Method::GET, path).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         Self { response, reader: Reader::new(), input: BytesMut::new() }
     }
 
     /// The next tag; `None` at an end that is no accident.
-    async fn next(&mut self) -> Option<Tag> {
+    pub(crate) async fn next(&mut self) -> Option<Tag> {
         loop {
             if let Some(tag) = self.reader.next_tag(&mut self.input).expect("FLV") {
                 return Some(tag);

@@ -190,6 +190,14 @@ pub(crate) async fn next_media(player: &mut Player) -> Media {
     }
 }
 
+/// Waits for something while a publisher goes on with what it has not sent yet.
+pub(crate) async fn meanwhile<T>(publisher: &mut Publisher, wait: impl Future<Output = T>) -> T {
+    tokio::select! {
+        result = wait => result,
+        end = publisher.idle() => panic!("the publication goes on: {end:?}"),
+    }
+}
+
 /// Gives other tasks some time, where nothing tells when they are done: only for what must *not* happen.
 pub(crate) async fn a_moment() {
     sleep(Duration::from_millis(300)).await;
