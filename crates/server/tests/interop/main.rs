@@ -3,11 +3,13 @@
 //! Each test starts a server of its own on a free port and compares what came out with what went in, packet by packet.
 //! `make interop` installs the programs and runs this; a test whose program is missing fails and says so.
 
+mod captions;
 mod dash;
 mod demo;
 mod ffmpeg;
 mod gstreamer;
 mod harness;
+mod he_aac;
 mod hls;
 mod hls_rules;
 mod http_flv;

@@ -19,10 +19,11 @@ pub(crate) use packets::{
 };
 pub(crate) use process::{Process, run};
 pub(crate) use programs::{
-    clip, enhanced_ffmpeg, ffprobe, legacy_ffmpeg, node, program, python, script, tool, unprivileged_program,
+    clip, enhanced_ffmpeg, ffprobe, kept_clip, legacy_ffmpeg, node, program, python, script, tool,
+    unprivileged_program,
 };
 pub(crate) use proxy::Proxy;
-pub(crate) use raw::{RawClient, Tag, tags_of};
+pub(crate) use raw::{RawClient, Tag, save_tags, tags_of};
 pub(crate) use rules::{Rules, seconds};
 pub(crate) use server::{Server, flumen};
 pub(crate) use transfer::{LIMIT, over_http, player, publisher};

@@ -66,6 +66,12 @@ pub(crate) fn clip(name: &str) -> PathBuf {
     present(target().join("test-media").join(name).with_extension("flv"))
 }
 
+/// A clip of the repository's test data.
+pub(crate) fn kept_clip(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
+    present(folder.join(name).with_extension("flv"))
+}
+
 /// A program that refuses to run as root, as somebody else if these tests run as root.
 pub(crate) fn unprivileged_program(name: &str) -> Command {
     /// Debian's `nobody`.

@@ -43,6 +43,11 @@ impl Tag {
     pub(crate) fn is_video(&self) -> bool {
         self.kind == VIDEO
     }
+
+    /// Whether it carries audio.
+    pub(crate) fn is_audio(&self) -> bool {
+        self.kind == AUDIO
+    }
 }
 
 /// An RTMP message.
@@ -176,20 +181,17 @@ impl RawClient {
 
     /// Writes what it plays to an FLV file, until the publisher has gone.
     pub(crate) fn save(&mut self, file: &Path) {
-        let mut flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+        let mut tags = Vec::new();
         while let Some(message) = self.receive() {
             let Message { kind, timestamp, payload, .. } = message;
             if kind == COMMAND && payload.windows(15).any(|text| text == b"UnpublishNotify") {
                 break;
             }
             if matches!(kind, AUDIO | VIDEO | DATA) {
-                let [high, time @ ..] = timestamp.to_be_bytes();
-                let length = payload.len() as u32;
-                let header = [&[kind], &length.to_be_bytes()[1..], &time, &[high, 0, 0, 0]].concat();
-                flv.extend([&header, &payload, &(length + 11).to_be_bytes()[..]].concat());
+                tags.push(Tag { kind, timestamp, body: payload });
             }
         }
-        fs::write(file, flv).expect("the file can be written");
+        save_tags(&tags, file);
     }
 
     /// Reads one chunk; gives the message that it completes.
@@ -253,6 +255,18 @@ pub(crate) fn tags_of(file: &Path) -> Vec<Tag> {
         rest = &after[length + 4..];
     }
     tags
+}
+
+/// Writes tags to an FLV file, whose header promises audio and video.
+pub(crate) fn save_tags(tags: &[Tag], file: &Path) {
+    let mut flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+    for Tag { kind, timestamp, body } in tags {
+        let [high, time @ ..] = timestamp.to_be_bytes();
+        let length = body.len() as u32;
+        let header = [&[*kind], &length.to_be_bytes()[1..], &time, &[high, 0, 0, 0]].concat();
+        flv.extend([&header, body, &(length + 11).to_be_bytes()[..]].concat());
+    }
+    fs::write(file, flv).expect("the file can be written");
 }
 
 fn read<const N: usize>(input: &mut impl Read) -> Result<[u8; N]> {
