@@ -32,7 +32,7 @@ use self::stats::Spread;
 use self::tally::Tally;
 pub use self::target::{FlvUrl, Target};
 
-/// How long the server may settle before it is measured, and again once all players are there.
+/// How long the server may settle before it is measured, once all players are there.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// How long a connection may take until it plays, waits or publishes.
@@ -65,6 +65,8 @@ pub struct Plan {
     pub ramp: u32,
     /// How long the publishers, and then the players, may take until all of them have started.
     pub start_within: Duration,
+    /// How long the publishers send before the first player comes.
+    pub lead: Duration,
 }
 
 /// Carries out `plan`. `progress` is told about every step and second.
@@ -134,7 +136,7 @@ struct Run<'a, P> {
 impl<P: FnMut(&str)> Run<'_, P> {
     fn measure(mut self) -> anyhow::Result<Report> {
         self.wait_for("publishers", self.plan.publishers, |tally| tally.publishing.load(Ordering::Relaxed))?;
-        std::thread::sleep(SETTLE);
+        std::thread::sleep(self.plan.lead);
         let before_players = self.server_usage()?;
         let players = Thread::start("players", self.stop, self.start_players())?;
         self.wait_for("players", self.plan.players, |tally| tally.playing.load(Ordering::Relaxed))?;

@@ -95,6 +95,9 @@ struct LoadArgs {
     /// How long all publishers, and then all players, may take to start
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
     start_within: Duration,
+    /// How long the publishers send before the first player comes: until their logs are full, they cost more
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    lead: Duration,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -140,6 +143,7 @@ fn load(arguments: LoadArgs) -> anyhow::Result<()> {
         pid: arguments.pid,
         ramp: arguments.ramp,
         start_within: arguments.start_within,
+        lead: arguments.lead,
     };
     super::serve::raise_file_limit();
     print(&run_plan(&plan, show).context("the run failed")?, arguments.json)
