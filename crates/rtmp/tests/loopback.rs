@@ -159,6 +159,40 @@ async fn media_arrives_whole_and_in_order() {
     }
 }
 
+/// Older ingests fail at arrays and at objects in objects, and close without a word.
+#[tokio::test]
+async fn a_server_that_hangs_up_at_enhanced_rtmp_is_asked_without() {
+    let (listener, url) = listen().await;
+    let server = async {
+        let mut first = accept(&listener, None).await;
+        let enhanced = connect_request(&mut first).await;
+        drop(first);
+        let mut second = accept(&listener, None).await;
+        let plain = connect_request(&mut second).await;
+        accept_publish(&mut second).await;
+        (enhanced, plain, second)
+    };
+    let ((enhanced, plain, _second), publisher) = both(server, Publisher::connect(&url, options())).await;
+    publisher.expect("accepted");
+    assert!(enhanced.capabilities.is_enhanced());
+    let names: Vec<_> = plain.object.iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names, ["app", "type", "flashVer", "tcUrl"]);
+}
+
+#[tokio::test]
+async fn a_server_that_always_hangs_up_is_not_asked_a_third_time() {
+    let (listener, url) = listen().await;
+    let server = async {
+        for _ in 0..2 {
+            connect_request(&mut accept(&listener, None).await).await;
+        }
+        listener
+    };
+    let (listener, publisher) = both(server, Publisher::connect(&url, options())).await;
+    assert!(matches!(publisher, Err(Error::Closed(_) | Error::Io(_))));
+    assert!(timeout(Duration::from_millis(100), listener.accept()).await.is_err());
+}
+
 #[tokio::test]
 async fn a_server_that_says_nothing_holds_nobody_up() {
     let (listener, url) = listen().await;
