@@ -15,6 +15,9 @@ use crate::auth::Scope;
 const APP: &str = "{app}";
 const NAME: &str = "{name}";
 
+/// What is shorter is no secret, and stands in many a word.
+const SHORTEST_SECRET: usize = 4;
+
 /// A stream that is pushed to another server, or pulled from one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -81,6 +84,21 @@ impl RelayUrl {
         let base = url.tc_url.split(['?', '&']).next().unwrap_or_default();
         format!("{base}/{}", Secret::MASK)
     }
+
+    /// `text`, which another server may have written, without what is secret in the address it was asked at: some servers
+    /// repeat the key that they refuse.
+    pub fn mask_in(url: &RtmpUrl, direction: Direction, text: &str) -> String {
+        let (name, name_query) = url.name_with_query.split_once('?').unwrap_or((&url.name_with_query, ""));
+        let (_, app_query) = url.app.split_once('?').unwrap_or_default();
+        let values = [name_query, app_query].into_iter().flat_map(|query| query.split('&'));
+        let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let name = (direction == Direction::Push).then_some(name);
+        let mut secrets: Vec<&str> = values.chain(name).chain(url.password.as_deref()).collect();
+        // The longer ones first: one may stand in another.
+        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let secrets = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, Secret::MASK))
+    }
 }
 
 impl TryFrom<String> for RelayUrl {
@@ -125,6 +143,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_another_server_writes_is_shown_without_secrets() {
+        const SAID: &str = "no stream abcd-1234 for hunter2 with pass-word";
+        for (direction, url, shown) in [
+            (Direction::Push, "rtmp://h/live/abcd-1234", "no stream *** for hunter2 with pass-word"),
+            (Direction::Pull, "rtmp://h/live/abcd-1234", SAID),
+            (
+                Direction::Push,
+                "rtmp://u:pass-word@h/live/x?a=1&t=hunter2",
+                "no stream abcd-1234 for *** with ***",
+            ),
+            (Direction::Pull, "rtmp://u:pass-word@h/live?t=hunter2", "no stream abcd-1234 for *** with ***"),
+            (Direction::Push, "rtmp://h/live/abcd?t=abcd-1234", "no stream *** for hunter2 with pass-word"),
+            // Too short to be a secret.
+            (Direction::Push, "rtmp://h/live/no", SAID),
+        ] {
+            let url = RtmpUrl::parse(url).expect("an address");
+            assert_eq!(RelayUrl::mask_in(&url, direction, SAID), shown, "{url}");
+        }
+    }
 
     #[test]
     fn a_relay_is_read_and_does_not_print_its_address() {

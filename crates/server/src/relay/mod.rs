@@ -237,6 +237,15 @@ impl Order {
         }
         Ok(RtmpUrl::parse(&self.url)?)
     }
+
+    /// Why it failed, as it can be shown.
+    fn without_secrets(&self, failure: &Failure) -> String {
+        let reason = failure.to_string();
+        match RtmpUrl::parse(&self.url) {
+            Ok(url) => RelayUrl::mask_in(&url, self.direction, &reason),
+            Err(_) => reason,
+        }
+    }
 }
 
 impl Relay {
@@ -258,10 +267,10 @@ impl Relay {
         self.progress.lock().bytes += bytes as u64;
     }
 
-    fn failed(&self, failure: &Failure) {
+    fn failed(&self, reason: String) {
         let mut progress = self.progress.lock();
         progress.failures += 1;
-        progress.last_error = Some(failure.to_string());
+        progress.last_error = Some(reason);
         drop(progress);
         self.enter(State::Retrying);
     }
@@ -332,12 +341,13 @@ async fn relay_until_over(app: &Arc<App>, relay: &Arc<Relay>) {
         };
         let Err(failure) = relayed else { break };
         in_a_row = if begun.elapsed() > HELD { 1 } else { in_a_row.saturating_add(1) };
-        relay.failed(&failure);
+        let reason = relay.order.without_secrets(&failure);
         // An operator wants to know that it fails, not how often it is tried.
         match in_a_row {
-            1 => warn!(reason = %failure, "the relay failed; it will be tried again"),
-            _ => debug!(reason = %failure, in_a_row, "the relay failed again"),
+            1 => warn!(reason, "the relay failed; it will be tried again"),
+            _ => debug!(reason, in_a_row, "the relay failed again"),
         }
+        relay.failed(reason);
         tokio::select! {
             () = sleep(pause(in_a_row)) => {}
             () = &mut over => break,

@@ -30,6 +30,7 @@ mod publishing;
 mod record;
 mod relay;
 mod relay_settings;
+mod relay_targets;
 mod reload;
 mod replay;
 mod replay_hls;

@@ -12,7 +12,7 @@ use crate::web::Web;
 use crate::wire::Wire;
 
 /// Makes a relay and gives its address in the API.
-async fn relay(web: &Web, order: Value) -> String {
+pub(crate) async fn relay(web: &Web, order: Value) -> String {
     let answer = web.post("/api/v1/relays", Some(order)).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let address = format!("/api/v1/relays/{}", answer.json()["id"].as_str().expect("an id"));

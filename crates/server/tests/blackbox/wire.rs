@@ -39,7 +39,21 @@ pub(crate) struct Wire {
 impl Wire {
     /// A TCP connection that has not said anything.
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).await.expect("the server listens");
+        Self::on(TcpStream::connect(address).await.expect("the server listens"))
+    }
+
+    /// The server's end of a connection that is through with the handshake.
+    pub(crate) async fn accept(tcp: TcpStream) -> Self {
+        let mut wire = Self::on(tcp);
+        let mut hello = vec![0; 1 + PACKET];
+        timeout(PATIENCE, wire.tcp.read_exact(&mut hello)).await.expect("in time").expect("a hello");
+        wire.raw(&[&[3][..], &[0; PACKET], &hello[1..]].concat()).await.expect("the client reads");
+        let mut answer = vec![0; PACKET];
+        timeout(PATIENCE, wire.tcp.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+        wire
+    }
+
+    fn on(tcp: TcpStream) -> Self {
         tcp.set_nodelay(true).expect("a socket");
         let limits = ChunkLimits::default();
         let (encoder, decoder) = (ChunkEncoder::new(), ChunkDecoder::new(limits));
