@@ -28,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::api::docs::Description;
+pub(crate) use self::api::keyframes::LABEL as KEYFRAME;
 pub(crate) use self::api::streams::is_viewer;
 pub(crate) use self::listener::Peer;
 pub use self::listener::Server;

@@ -13,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use super::process::Process;
 use crate::app::App;
 use crate::hls;
-use crate::http::is_viewer;
+use crate::http::{KEYFRAME, is_viewer};
 use crate::relay::{self, Direction, State};
 use crate::replay;
 
@@ -116,7 +116,8 @@ impl Page<'_> {
         // With zeros where nobody is: a gauge that vanishes looks like one that got stuck.
         let mut publishers = BTreeMap::from(["demo", "relay", "rtmp"].map(|protocol| (protocol, 0u64)));
         let mut viewers = BTreeMap::from(["flv", "hls", "mp4", "rtmp"].map(|protocol| (protocol, 0u64)));
-        let mut readers = BTreeMap::from([(hls::READER, 0u64), ("record", 0), (relay::PUSH, 0)]);
+        let mut readers =
+            BTreeMap::from([(hls::READER, 0u64), (KEYFRAME, 0), ("record", 0), (relay::PUSH, 0)]);
         for stream in streams {
             if let Some(on_air) = stream.on_air.as_ref().filter(|_| stream.state == StreamState::Live) {
                 *publishers.entry(on_air.protocol).or_default() += 1;

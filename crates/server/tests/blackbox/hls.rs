@@ -101,7 +101,7 @@ impl Show {
         let _ = timeout(Duration::from_millis(20), self.publisher.idle()).await;
     }
 
-    async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.publisher.finish().await.expect("an unbroken publication");
     }
 }

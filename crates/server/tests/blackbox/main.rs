@@ -8,6 +8,7 @@ mod auth;
 mod bench;
 mod command_line;
 mod demo;
+mod gauges;
 mod hls;
 mod hostile;
 mod http;

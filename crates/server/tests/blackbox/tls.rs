@@ -25,7 +25,7 @@ pub(crate) async fn server(pair: &Pair) -> Server {
 }
 
 /// A client that trusts one certificate and no other.
-fn trusting(certificate: &CertificateDer<'static>) -> ClientOptions {
+pub(crate) fn trusting(certificate: &CertificateDer<'static>) -> ClientOptions {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a certificate");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -18,7 +18,7 @@ use crate::encodings::Encodings;
 use crate::http::{Problem, Routes};
 
 /// Those who read the log for a picture, among its readers.
-pub(super) const LABEL: &str = "keyframe";
+pub(crate) const LABEL: &str = "keyframe";
 
 /// How many payload bytes are taken from the log at once. Nearly always there is nothing before the key frame.
 const BATCH_BYTES: usize = 64 * 1024;

@@ -5,7 +5,7 @@ mod common;
 pub(super) mod docs;
 mod events;
 mod key;
-mod keyframes;
+pub(super) mod keyframes;
 mod recordings;
 mod refusals;
 mod relays;
