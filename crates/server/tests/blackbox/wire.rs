@@ -43,14 +43,16 @@ impl Wire {
     }
 
     /// The server's end of a connection that is through with the handshake.
-    pub(crate) async fn accept(tcp: TcpStream) -> Self {
+    ///
+    /// # Errors
+    /// When the client gave up meanwhile.
+    pub(crate) async fn accept(tcp: TcpStream) -> io::Result<Self> {
         let mut wire = Self::on(tcp);
         let mut hello = vec![0; 1 + PACKET];
-        timeout(PATIENCE, wire.tcp.read_exact(&mut hello)).await.expect("in time").expect("a hello");
-        wire.raw(&[&[3][..], &[0; PACKET], &hello[1..]].concat()).await.expect("the client reads");
-        let mut answer = vec![0; PACKET];
-        timeout(PATIENCE, wire.tcp.read_exact(&mut answer)).await.expect("in time").expect("an answer");
-        wire
+        timeout(PATIENCE, wire.tcp.read_exact(&mut hello)).await??;
+        wire.raw(&[&[3][..], &[0; PACKET], &hello[1..]].concat()).await?;
+        timeout(PATIENCE, wire.tcp.read_exact(&mut hello[1..])).await??;
+        Ok(wire)
     }
 
     fn on(tcp: TcpStream) -> Self {

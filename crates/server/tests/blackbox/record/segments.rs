@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use flumen_media::FrameKind;
-use flumen_rtmp::proto::MediaType;
+use flumen_rtmp::proto::{Command, MediaType, MessageType};
 
 use super::{RECORDED, frames, is_finished, numbers, recordings};
 use crate::server::Server;
-use crate::stream::{audio, numbered, video_header};
+use crate::stream::{audio, number, numbered, video_header};
 use crate::web::Web;
-use crate::wire::Wire;
+use crate::wire::{Wire, refused};
+
+/// Of [`stream`]: what a frame lasts in seconds, milliseconds from one key frame to the next, and pictures in between.
+const FRAME: f64 = 0.02;
+const GOP_MS: u32 = 500;
+const PICTURES_OF_GOP: u32 = 25;
 
 /// Six seconds: a picture of 3 kB and a sound every 20 ms, a key frame every half second.
 fn stream() -> Vec<(MediaType, u32, Bytes)> {
@@ -65,6 +70,67 @@ async fn files_of_so_many_seconds_follow_each_other_without_gap_or_overlap() {
             assert!((duration - 2.0).abs() <= 0.02, "{id}: {duration} s");
             assert_eq!(listed["streamKey"], "live/show");
         }
+    }
+    server.stop().await;
+}
+
+/// Seconds that a recording lasts as HLS.
+async fn hls_duration(web: &Web, recording: &str) -> f64 {
+    let folder = format!("/vod/{recording}");
+    let multivariant = web.get(&format!("{folder}/index.m3u8")).await.text;
+    let variant = multivariant.lines().find(|line| !line.starts_with('#')).expect("a variant");
+    let media = web.get(&format!("{folder}/{variant}")).await.text;
+    assert!(media.ends_with("#EXT-X-ENDLIST\n"), "{media}");
+    let durations = media.lines().filter_map(|line| line.strip_prefix("#EXTINF:")?.strip_suffix(','));
+    durations.map(|duration| duration.parse::<f64>().expect("a number")).sum()
+}
+
+/// The number of the picture that a player gets who asks for `at` milliseconds and no more than a moment.
+async fn picture_at(server: &Server, recording: &str, at: u32) -> Option<u32> {
+    let mut wire = Wire::connect(server.address(), "vod").await;
+    let stream = wire.create_stream().await;
+    let args = [recording.into(), f64::from(at).into(), 0.0.into()];
+    wire.call(stream, "play", &args).await.expect("the server reads");
+    let mut first = None;
+    loop {
+        let message = wire.next().await.expect("an open connection").expect("more");
+        match message.kind {
+            MessageType::VIDEO => first = first.or(number(MediaType::Video, &message.payload)),
+            MessageType::COMMAND_AMF0 => {
+                let command = Command::decode(message.kind, &message.payload).expect("a command");
+                if refused(&command).code == "NetStream.Play.Stop" {
+                    return first;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is listed is there: every time of every file has media, right up to the borders, and no duration says more or less.
+#[tokio::test]
+async fn every_time_that_is_listed_has_media_over_the_borders_of_files() {
+    let (server, _) = record("--record-segment-duration 2s").await;
+    let web = Web::of(&server).await;
+    let list = web.get("/api/v1/recordings").await.ok();
+    let listed = list["recordings"].as_array().expect("a list");
+    for format in ["flv", "mp4"] {
+        let mut files: Vec<_> = listed.iter().filter(|one| one["format"] == format).collect();
+        files.sort_by_key(|one| one["id"].as_str().map(str::to_owned));
+        let mut before = 0;
+        for file in files {
+            let id = file["id"].as_str().expect("an id");
+            let duration = file["duration"].as_f64().expect("it is known");
+            let as_hls = hls_duration(&web, id).await;
+            assert!((as_hls - duration).abs() <= FRAME, "{id}: {as_hls} s as HLS, {duration} s listed");
+            for at in [0, 10, 499, 500, 1_010, 1_499, 1_500, 1_980, 1_990] {
+                // Where a player begins: at the key frame at or before that time.
+                let expected = before + at / GOP_MS * PICTURES_OF_GOP;
+                assert_eq!(picture_at(&server, id, at).await, Some(expected), "{id} at {at} ms");
+            }
+            before += (duration / FRAME).round() as u32;
+        }
+        assert_eq!(before, 300, "{format}: nothing between the files, and nothing twice");
     }
     server.stop().await;
 }
