@@ -116,6 +116,13 @@ impl Drop for Plain {
 #[derive(Clone, Debug)]
 pub struct SharedWriter(Arc<OwnedWriteHalf>);
 
+impl From<Arc<OwnedWriteHalf>> for SharedWriter {
+    /// Of a connection that is not this crate's.
+    fn from(write: Arc<OwnedWriteHalf>) -> Self {
+        Self(write)
+    }
+}
+
 impl SharedWriter {
     /// Writes what the socket takes now, and says how much that was.
     ///

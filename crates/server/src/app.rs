@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use crate::clients::Clients;
 use crate::config::Settings;
 use crate::encodings::Hub;
 use crate::events::Events;
+use crate::fanout::Fanout;
 use crate::gate::Gate;
 use crate::hls::Hls;
 use crate::metrics::Metrics;
@@ -24,6 +26,9 @@ use crate::room::Door;
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
 use crate::store::RedbStore;
+
+/// Connections are looked after together, on the ticks of one clock.
+const TICK: Duration = Duration::from_millis(250);
 
 /// What the listeners of all protocols, the API and the metrics have in common.
 #[derive(Debug)]
@@ -58,6 +63,8 @@ pub struct App {
     pub(crate) rates: Rates,
     /// Streams as HLS.
     pub(crate) hls: Hls,
+    /// Writes to players that are up to date.
+    pub(crate) fanout: Arc<Fanout>,
     /// Where viewers come in, one at a time.
     pub(crate) door: Door,
     /// Counts the connections of all protocols.
@@ -96,6 +103,7 @@ impl App {
             replays: Replays::default(),
             rates: Rates::default(),
             hls: Hls::default(),
+            fanout: Arc::default(),
             door: Door::default(),
             gate: Arc::default(),
             connections: AtomicU64::new(1),
@@ -116,6 +124,14 @@ impl App {
     /// Where RTMP is spoken, and how.
     pub(crate) fn rtmp_addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         self.rtmp_addresses.lock().clone()
+    }
+
+    /// The first tick after a pause, for who looks after something now and then: a timer of its own for each of a thousand
+    /// would wake the process a thousand times.
+    pub(crate) fn tick_after(&self, pause: Duration) -> Instant {
+        let due = self.started.elapsed() + pause;
+        let ticks = due.as_millis().div_ceil(TICK.as_millis());
+        self.started + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
     /// The number of the next connection, from 1: `conn_id` in the log.

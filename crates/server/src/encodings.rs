@@ -70,9 +70,13 @@ pub fn media(frame: &Frame, body: Bytes, stream: MessageStreamId) -> Media {
 
 /// The FLV tag that carries `frame` as `body`, in one piece; `None` if a tag has no room for it.
 pub fn flv_tag(frame: &Frame, body: Bytes) -> Option<Bytes> {
+    flv_pieces(frame, body).map(|pieces| pieces.concat().into())
+}
+
+/// The same, where `body` stays where it is.
+pub fn flv_pieces(frame: &Frame, body: Bytes) -> Option<[Bytes; 3]> {
     let writer = Writer::new(Timestamp::ZERO, Dialect::PLAIN);
-    let pieces = writer.body_tag(TagType::of(frame.codec), time(frame), body).ok()?;
-    Some(pieces.concat().into())
+    writer.body_tag(TagType::of(frame.codec), time(frame), body).ok()
 }
 
 /// When players are told that `frame` is.

@@ -16,6 +16,7 @@
 //! A seat's lock is held for one write and never across an await. Lock order: the table of shards, a shard, a seat.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,8 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::encodings::{Encodings, media};
+use crate::encodings::{Encodings, flv_pieces, media};
+use crate::http::Framing;
 use crate::metrics::Delivery;
 
 /// How many players one shard writes to. A turn of that many takes about a millisecond: little enough to let others run
@@ -51,21 +53,38 @@ const MAX_SLICES: usize = 16;
 pub(crate) struct Audience {
     /// The stream they play.
     pub(crate) key: StreamKey,
-    /// The chunks they get.
-    pub(crate) form: SharedForm,
+    /// How they get its packets.
+    pub(crate) form: Form,
     /// What their clients understand.
     pub(crate) dialect: Dialect,
     /// How long packets are gathered.
     pub(crate) linger: Duration,
 }
 
+/// What packets become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// Chunks of RTMP.
+    Rtmp(SharedForm),
+    /// Tags of FLV, in the body of an answer.
+    Flv(Framing),
+}
+
 impl Audience {
-    /// Appends the chunks of `packet`, unless the audience knows nothing of its track.
+    /// Appends what becomes of `packet`, unless the audience knows nothing of its track.
     fn write(&self, packet: &Packet<Encodings>, output: &mut Output) {
-        if let Some(body) = packet.encodings.body(&packet.frame, self.dialect) {
-            let message = media(&packet.frame, body, self.form.stream).into_message();
-            // One that telling its track has made too long for a message is passed over.
-            let _ = write_shared(&message, self.form.chunk_size, output);
+        let Some(body) = packet.encodings.body(&packet.frame, self.dialect) else { return };
+        // What telling its track has made too long for a message, or a tag, is passed over.
+        match self.form {
+            Form::Rtmp(form) => {
+                let message = media(&packet.frame, body, form.stream).into_message();
+                let _ = write_shared(&message, form.chunk_size, output);
+            }
+            Form::Flv(framing) => {
+                if let Some(pieces) = flv_pieces(&packet.frame, body) {
+                    framing.write(pieces, output);
+                }
+            }
         }
     }
 }
@@ -88,7 +107,7 @@ pub(crate) struct Seat {
 pub(crate) struct Left {
     /// Where its reader goes on.
     pub(crate) place: Place,
-    /// How many bytes were written.
+    /// How many bytes were written, less what was [told before](Seat::take_written).
     pub(crate) written: u64,
     /// What of the last batch the socket did not take.
     pub(crate) rest: Bytes,
@@ -138,6 +157,12 @@ struct Batch {
     len: usize,
     /// After how many bytes each packet begins, by its position in the log.
     starts: Vec<(u64, usize)>,
+}
+
+impl fmt::Debug for Fanout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Fanout").finish_non_exhaustive()
+    }
 }
 
 impl Fanout {
@@ -313,6 +338,11 @@ impl Seat {
     /// Waits until the shard gives the seat back. Cancel safe.
     pub(crate) async fn released(&self) {
         self.player.released.notified().await;
+    }
+
+    /// How many bytes were written since this was last asked.
+    pub(crate) fn take_written(&self) -> u64 {
+        std::mem::take(&mut self.player.state.lock().written)
     }
 
     /// Gives the seat up and says where to go on.

@@ -4,6 +4,10 @@
 //! first as their zero. A reader begins at the newest key frame with the configurations before it, skips like an RTMP
 //! player when it is slow, stays while a lost publisher may come back, and ends with the stream.
 
+mod player;
+
+use std::sync::Arc;
+
 use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{FromRequestParts, Request, WebSocketUpgrade};
 use axum::http::header;
@@ -12,13 +16,16 @@ use bytes::Bytes;
 use flumen_hub::{Event, StreamKey};
 use flumen_media::flv::{Dialect, Header};
 use flumen_media::{Frame, MediaKind, Timestamp};
+use flumen_rtmp::SharedWriter;
 use futures_util::{SinkExt, StreamExt};
 use tracing::debug;
 
+use self::player::Player;
 use crate::app::App;
 use crate::auth::Protocol;
 use crate::encodings::Encodings;
-use crate::http::Problem;
+use crate::fanout::{Fanout, Form, Seat};
+use crate::http::{Peer, Problem};
 use crate::http_viewer::{Batch, EndlessFile, Viewer};
 
 /// The longest message that a WebSocket player may send; it has nothing to say.
@@ -41,18 +48,20 @@ const MAX_MESSAGE: usize = 4096;
         (status = NOT_FOUND, body = Problem, description = "Nobody publishes this stream."),
     )
 )]
-pub(crate) async fn play(app: &App, key: &StreamKey, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn play(app: &Arc<App>, key: &StreamKey, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let upgrade = match parts.headers.contains_key(header::UPGRADE) {
         true => Some(WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(no_websocket)?),
         false => None,
     };
     let file = Viewer::enter(app, key, Protocol::Flv, &parts).await?.map(File::new);
-    Ok(match (upgrade, file) {
-        (Some(upgrade), Some(file)) => {
+    let handover = parts.extensions.get::<Peer>().and_then(|peer| peer.handover(parts.version));
+    Ok(match (upgrade, file, handover) {
+        (Some(upgrade), Some(file), _) => {
             upgrade.max_message_size(MAX_MESSAGE).on_upgrade(|socket| speak(socket, file))
         }
-        (_, file) => File::answer(file),
+        (None, Some(file), Some((handover, framing))) => Player::answer(app, file, handover, framing),
+        (_, file, _) => File::answer(file),
     })
 }
 
@@ -126,6 +135,12 @@ impl File {
         let (tracks, batch) = self.viewer.begin(false).await?;
         let has = |kind| tracks.iter().any(|track| track.kind == kind);
         Some((Header { audio: has(MediaKind::Audio), video: has(MediaKind::Video) }, batch))
+    }
+
+    /// Gives the sending to those who write to many at once, if the viewer is up to date and nothing special is due.
+    fn join(&self, fanout: &Arc<Fanout>, form: Form, socket: SharedWriter) -> Option<Seat> {
+        let is_plain = self.has_begun && self.headers_at.is_none();
+        is_plain.then(|| self.viewer.join(fanout, form, self.dialect, socket)).flatten()
     }
 
     fn tag(&mut self, frame: &Frame, encodings: &Encodings) -> Option<Bytes> {

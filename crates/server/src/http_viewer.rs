@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,8 +10,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use flumen_hub::{Event, StreamKey, SubscribeError, SubscribeOptions, Subscriber, TrackInfo, Wake};
+use flumen_hub::{Event, Place, StreamKey, SubscribeError, SubscribeOptions, Subscriber, TrackInfo, Wake};
+use flumen_media::flv::Dialect;
 use flumen_media::{Frame, MediaKind, TrackId};
+use flumen_rtmp::SharedWriter;
 use futures_util::stream::unfold;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -21,6 +24,7 @@ use crate::auth::{Action, Protocol, Request as AuthRequest, Shown};
 use crate::clients::{Role, Ticket};
 use crate::config::Linger;
 use crate::encodings::{Encodings, Hub};
+use crate::fanout::{Audience, Fanout, Form, Seat};
 use crate::http::{Peer, Problem};
 use crate::log::excerpt;
 use crate::metrics::Delivery;
@@ -48,6 +52,8 @@ pub(crate) struct Viewer {
     sent: u64,
     /// Whether it wants all tracks of a stream with several.
     all_tracks: bool,
+    /// How long packets are gathered for it when it is one of many.
+    linger: Duration,
     /// Whether its first batch is from before it came.
     is_past: bool,
     delivery: Delivery,
@@ -77,7 +83,13 @@ impl Viewer {
         let asked = AuthRequest { action: Action::Play, key, shown: &shown, remote: remote.ip(), protocol };
         let decision =
             app.auth.decide(asked).await.inspect_err(|denied| info!(reason = %denied, "refused"))?;
-        let subscriber = match subscribe(app, &Newcomer { key: &decision.key, protocol, remote }) {
+        let (wake, linger) = match app.settings().play.linger {
+            Linger::Auto => (Wake::Video, Duration::ZERO),
+            Linger::Fixed(linger) => (Wake::Every, linger),
+        };
+        let options = SubscribeOptions { wait: false, wake, ..SubscribeOptions::new(protocol.label()) };
+        let newcomer = Newcomer { key: &decision.key, protocol, remote };
+        let subscriber = match newcomer.subscribe(app, options) {
             Ok(subscriber) if parts.method != Method::HEAD => subscriber,
             refused => {
                 // Nothing is played, so a token that is good for one time still is.
@@ -96,6 +108,7 @@ impl Viewer {
             ticket,
             sent: 0,
             all_tracks: shown.param("tracks") == Some("all"),
+            linger,
             is_past: true,
             delivery: app.metrics.delivery(protocol.label()),
             _hold: app.shutdown.hold(),
@@ -158,8 +171,38 @@ impl Viewer {
     /// The batch becomes so many bytes for the viewer.
     pub(crate) fn sends(&mut self, batch: &[Event<Encodings>], bytes: usize) {
         self.delivery.sent(batch, std::mem::take(&mut self.is_past));
-        self.sent += bytes as u64;
+        self.carried(bytes as u64);
+    }
+
+    /// So many bytes more are for the viewer, or were written to it.
+    pub(crate) fn carried(&mut self, bytes: u64) {
+        self.sent += bytes;
         self.ticket.carried(0, self.sent);
+    }
+
+    /// Waits until somebody wants the viewer to go. The future borrows nothing.
+    pub(crate) fn kicked(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.ticket.kicked()
+    }
+
+    /// Gives the sending to those who write to many at once, if the viewer has read all there is and has seen something.
+    pub(crate) fn join(
+        &self,
+        fanout: &Arc<Fanout>,
+        form: Form,
+        dialect: Dialect,
+        socket: SharedWriter,
+    ) -> Option<Seat> {
+        if self.delivery.is_awaited() || self.ticket.is_kicked() {
+            return None;
+        }
+        let audience = Audience { key: self.key.clone(), form, dialect, linger: self.linger };
+        fanout.join(&audience, &self.subscriber, socket, &self.delivery)
+    }
+
+    /// Goes on where those stand who wrote to this viewer.
+    pub(crate) fn go_on_at(&mut self, place: Place) {
+        self.subscriber.go_to(place);
     }
 
     /// The tracks with something to see or to hear, on the stream and in the batch. A configuration alone is nothing: some
@@ -174,15 +217,6 @@ impl Viewer {
         tracks.dedup();
         tracks
     }
-}
-
-fn subscribe(app: &App, newcomer: &Newcomer<'_>) -> Result<Subscriber<Encodings>, SubscribeError> {
-    let wake = match app.settings().play.linger {
-        Linger::Auto => Wake::Video,
-        Linger::Fixed(_) => Wake::Every,
-    };
-    let options = SubscribeOptions { wait: false, wake, ..SubscribeOptions::new(newcomer.protocol.label()) };
-    newcomer.subscribe(app, options)
 }
 
 fn no_stream(error: SubscribeError) -> Problem {
@@ -212,13 +246,17 @@ pub(crate) trait EndlessFile: Send + Sized + 'static {
     /// The next pieces of the file, as soon as there are any; `None` at its end.
     fn next(&mut self) -> impl Future<Output = Option<Vec<Bytes>>> + Send;
 
-    /// The answer that is this file; of no file, its headers.
-    fn answer(file: Option<Self>) -> Response {
-        let headers = [
+    /// What the answer says of the file.
+    fn headers() -> [(HeaderName, &'static str); 3] {
+        [
             (header::CONTENT_TYPE, Self::MEDIA_TYPE),
             (header::CACHE_CONTROL, "no-store"),
             (ACCEL_BUFFERING, "no"),
-        ];
+        ]
+    }
+
+    /// The answer that is this file; of no file, its headers.
+    fn answer(file: Option<Self>) -> Response {
         let pieces = unfold((file, Vec::new().into_iter()), async |(mut file, mut pieces)| {
             loop {
                 if let Some(piece) = pieces.next() {
@@ -227,6 +265,6 @@ pub(crate) trait EndlessFile: Send + Sized + 'static {
                 pieces = file.as_mut()?.next().await?.into_iter();
             }
         });
-        (headers, Body::from_stream(pieces)).into_response()
+        (Self::headers(), Body::from_stream(pieces)).into_response()
     }
 }

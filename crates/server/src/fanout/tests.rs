@@ -36,7 +36,7 @@ impl Stage {
         let request =
             PublishRequest { credential: Credential::open(), protocol: "test", peer: "nobody".into() };
         let publisher = hub.publish(&key, request).await.expect("free");
-        let form = SharedForm { stream: STREAM, chunk_size: 4096 };
+        let form = Form::Rtmp(SharedForm { stream: STREAM, chunk_size: 4096 });
         let audience = Audience { key: key.clone(), form, dialect: Dialect::PLAIN, linger };
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
         let publisher = Some(publisher);

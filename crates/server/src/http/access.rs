@@ -1,6 +1,8 @@
 //! The access log: a line per answer, when it is over.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -9,6 +11,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tracing::{Span, info};
+
+use super::handover::Handover;
 
 /// What is known of an answer when it begins.
 pub(super) struct Access {
@@ -27,16 +31,49 @@ pub(super) struct Access {
 /// The same answer, which is logged when its body is over or nobody wants more of it.
 pub(super) fn log(response: Response, access: Access) -> Response {
     let (parts, body) = response.into_parts();
-    Response::from_parts(parts, Body::new(Logged { body, bytes: 0, is_whole: false, access }))
+    let entry = Arc::new(Entry { bytes: AtomicU64::new(0), is_whole: AtomicBool::new(false), access });
+    if let Some(handover) = parts.extensions.get::<Handover>() {
+        handover.note(entry.clone());
+    }
+    Response::from_parts(parts, Body::new(Logged { body, entry }))
+}
+
+/// An answer's line in the log, which is written when nobody sends anything of it any more.
+pub(super) struct Entry {
+    bytes: AtomicU64,
+    /// Whether everything was sent.
+    is_whole: AtomicBool,
+    access: Access,
+}
+
+impl Entry {
+    /// So many bytes of the body more.
+    pub(super) fn count(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The body is over.
+    pub(super) fn complete(&self) {
+        self.is_whole.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Access { method, route, path, status, client, begun, span } = &self.access;
+        let ms = begun.elapsed().as_micros() as f64 / 1000.0;
+        let (complete, bytes) = (*self.is_whole.get_mut(), *self.bytes.get_mut());
+        let status = status.as_u16();
+        span.in_scope(|| {
+            info!(target: "access", %method, route, path, status, bytes, ms, complete, client, "request");
+        });
+    }
 }
 
 /// A body that is counted.
 struct Logged {
     body: Body,
-    bytes: u64,
-    /// Whether it was asked for to its end.
-    is_whole: bool,
-    access: Access,
+    entry: Arc<Entry>,
 }
 
 impl HttpBody for Logged {
@@ -49,9 +86,9 @@ impl HttpBody for Logged {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         match &frame {
-            Some(Ok(frame)) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Ok(frame)) => self.entry.count(frame.data_ref().map_or(0, |data| data.len() as u64)),
             Some(Err(_)) => {}
-            None => self.is_whole = true,
+            None => self.entry.complete(),
         }
         Poll::Ready(frame)
     }
@@ -67,13 +104,9 @@ impl HttpBody for Logged {
 
 impl Drop for Logged {
     fn drop(&mut self) {
-        let Access { method, route, path, status, client, begun, span } = &self.access;
-        let ms = begun.elapsed().as_micros() as f64 / 1000.0;
         // What has nothing more to say is not asked again.
-        let complete = self.is_whole || self.body.is_end_stream();
-        let (status, bytes) = (status.as_u16(), self.bytes);
-        span.in_scope(|| {
-            info!(target: "access", %method, route, path, status, bytes, ms, complete, client, "request");
-        });
+        if self.body.is_end_stream() {
+            self.entry.complete();
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::Version;
 use flumen_rtmp::SocketOptions;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use super::handover::{Framing, Handover, Shared};
 use super::metered::Metered;
 use super::{path, router};
 use crate::app::App;
@@ -50,6 +52,9 @@ pub struct Server {
     stop: CancellationToken,
 }
 
+/// Why a connection has ended that should not have.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// Who sent a request; an extension of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Arc<Connection>);
@@ -59,6 +64,8 @@ struct Connection {
     remote: SocketAddr,
     pass: Pass,
     has_spoken: AtomicBool,
+    /// Of a connection without TLS.
+    handover: Option<Handover>,
 }
 
 impl Peer {
@@ -70,6 +77,11 @@ impl Peer {
     /// The client's address and port.
     pub(crate) fn remote(&self) -> SocketAddr {
         self.0.remote
+    }
+
+    /// How the answer to a request of `version` takes the connection over, if it can.
+    pub(crate) fn handover(&self, version: Version) -> Option<(&Handover, Framing)> {
+        self.0.handover.as_ref().zip(Framing::of(version))
     }
 
     /// Why the client must be turned away, if it must.
@@ -125,8 +137,9 @@ impl Server {
                     self.app.metrics.opened(proto);
                     let conn_id = self.app.next_connection();
                     let span = info_span!("connection", conn_id, %remote, proto);
-                    let peer =
-                        Peer(Arc::new(Connection { remote, pass, has_spoken: AtomicBool::new(false) }));
+                    let handover = tls.is_none().then(Handover::default);
+                    let has_spoken = AtomicBool::new(false);
+                    let peer = Peer(Arc::new(Connection { remote, pass, has_spoken, handover }));
                     let serve = self.clone().serve(tcp, proto, tls.clone(), peer).instrument(span);
                     self.app.shutdown.spawn(serve);
                 }
@@ -148,11 +161,13 @@ impl Server {
         debug!("connected");
         let limits = self.app.settings().limits.clone();
         let options = SocketOptions { dead_after: limits.idle_timeout, ..SocketOptions::default() };
+        let traffic = self.app.metrics.traffic(proto);
+        // In boxes of their own: an answer that takes the connection over does not keep the room for HTTP and TLS.
         let outcome = match (options.apply(&tcp), tls) {
             (Err(error), _) => Err(error.into()),
-            (Ok(()), None) => self.speak(plain(tcp), self.app.metrics.traffic(proto), peer).await,
-            (Ok(()), Some(tls)) => match timeout(limits.handshake_timeout, tls.accept(tcp)).await {
-                Ok(Ok(stream)) => self.speak(stream, self.app.metrics.traffic(proto), peer).await,
+            (Ok(()), None) => self.speak_openly(tcp, traffic, peer).await,
+            (Ok(()), Some(tls)) => match Box::pin(timeout(limits.handshake_timeout, tls.accept(tcp))).await {
+                Ok(Ok(stream)) => Box::pin(self.speak(stream, traffic, peer)).await,
                 Ok(Err(error)) => {
                     self.app.metrics.handshake_failed(proto, "tls");
                     Err(error.into())
@@ -176,13 +191,21 @@ impl Server {
         }
     }
 
+    /// Answers requests on a connection without TLS until it ends. An answer may take the connection over.
+    async fn speak_openly(&self, tcp: TcpStream, traffic: Traffic, peer: Peer) -> Result<(), Failure> {
+        let handover = peer.0.handover.clone().unwrap_or_default();
+        let tcp = Shared::new(tcp, handover.clone());
+        let rest = tcp.rest();
+        let heir = tokio::select! {
+            outcome = Box::pin(self.speak(plain(tcp), traffic.clone(), peer)) => return outcome,
+            heir = handover.due() => heir,
+        };
+        heir(handover.wire(rest, traffic)).await;
+        Ok(())
+    }
+
     /// Answers requests until the client closes or the server stops.
-    async fn speak<S>(
-        &self,
-        stream: S,
-        traffic: Traffic,
-        peer: Peer,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    async fn speak<S>(&self, stream: S, traffic: Traffic, peer: Peer) -> Result<(), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -220,12 +243,12 @@ impl Server {
 
 /// A connection without TLS.
 #[cfg(target_os = "linux")]
-fn plain(tcp: TcpStream) -> super::tcp::Tcp {
+fn plain(tcp: Shared) -> super::tcp::Tcp {
     super::tcp::Tcp::new(tcp)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn plain(tcp: TcpStream) -> TcpStream {
+fn plain(tcp: Shared) -> Shared {
     tcp
 }
 

@@ -9,15 +9,15 @@ use rustix::fs::sendfile;
 use rustix::io::retry_on_intr;
 use rustix::net::{SendFlags, send};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
 
+use super::handover::Shared;
 use crate::memory_file::{self, MemoryFile};
 
 /// Shorter pieces are not looked up: to copy them is cheaper than one more system call. Frames of HTTP/2 are shorter.
 const WORTH_A_CALL: usize = 32 << 10;
 
 /// A TCP connection.
-pub(super) struct Tcp(TcpStream);
+pub(super) struct Tcp(Shared);
 
 /// Bytes to be sent, of which some lie in a file.
 struct Found<'a> {
@@ -45,7 +45,7 @@ impl<'a> Found<'a> {
 }
 
 impl Tcp {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Shared) -> Self {
         Self(stream)
     }
 
@@ -55,7 +55,7 @@ impl Tcp {
         if found.head.is_empty() {
             return self.poll_send_file(context, found);
         }
-        let sent = ready!(self.poll_try(context, || send(&self.0, found.head, SendFlags::MORE)))?;
+        let sent = ready!(self.poll_try(context, || send(self.0.tcp(), found.head, SendFlags::MORE)))?;
         if sent < found.head.len() {
             return Poll::Ready(Ok(sent));
         }
@@ -70,7 +70,7 @@ impl Tcp {
     fn poll_send_file(&self, context: &mut Context<'_>, found: &Found<'_>) -> Poll<io::Result<usize>> {
         self.poll_try(context, || {
             let mut offset = found.offset;
-            sendfile(&self.0, found.file.file(), Some(&mut offset), found.length)
+            sendfile(self.0.tcp(), found.file.file(), Some(&mut offset), found.length)
         })
     }
 
@@ -81,8 +81,9 @@ impl Tcp {
         send: impl Fn() -> rustix::io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(context))?;
-            let tried = self.0.try_io(Interest::WRITABLE, || retry_on_intr(&send).map_err(io::Error::from));
+            ready!(self.0.tcp().poll_write_ready(context))?;
+            let tried =
+                self.0.tcp().try_io(Interest::WRITABLE, || retry_on_intr(&send).map_err(io::Error::from));
             match tried {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
@@ -139,9 +140,10 @@ mod tests {
     use bytes::{Buf, Bytes};
     use socket2::SockRef;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::http::handover::Handover;
 
     /// Both ends of a connection; `room` is what the sending side holds at most, about.
     async fn pair(room: usize) -> (Tcp, TcpStream) {
@@ -149,7 +151,7 @@ mod tests {
         let there = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
         let (here, _) = listener.accept().await.expect("accepted");
         SockRef::from(&here).set_send_buffer_size(room).expect("set");
-        (Tcp::new(here), there)
+        (Tcp::new(Shared::new(here, Handover::default())), there)
     }
 
     fn media(length: usize) -> Bytes {

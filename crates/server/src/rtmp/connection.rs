@@ -42,10 +42,6 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// The same for players that others write to: their sockets have taken everything so far.
 const SEATED_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Connections are looked after together, on the ticks of one clock: a timer of its own for each of a thousand would wake
-/// the process a thousand times.
-const CHECK_TICK: Duration = Duration::from_millis(250);
-
 /// How long a client may take to close when it was told that all is over.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -230,7 +226,7 @@ impl Client {
             && let [player] = self.playing.as_mut_slice()
             && let Some(writer) = self.connection.writer()
         {
-            self.seat = player.join(&self.server.fanout, self.connection.session().0, writer);
+            self.seat = player.join(&self.server.app.fanout, self.connection.session().0, writer);
         }
     }
 
@@ -427,9 +423,7 @@ impl Client {
     /// When to look after the connection next.
     fn next_check(&self) -> Instant {
         let interval = if self.seat.is_some() { SEATED_CHECK_INTERVAL } else { CHECK_INTERVAL };
-        let due = self.server.app.started.elapsed() + interval;
-        let ticks = due.as_millis().div_ceil(CHECK_TICK.as_millis());
-        self.server.app.started + CHECK_TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+        self.server.app.tick_after(interval)
     }
 
     /// Looks after the connection.

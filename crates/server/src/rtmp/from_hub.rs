@@ -13,7 +13,7 @@ use tracing::{Span, debug};
 
 use crate::config::{Linger, Play};
 use crate::encodings::{Encodings, media};
-use crate::fanout::{Audience, Fanout, Seat};
+use crate::fanout::{Audience, Fanout, Form, Seat};
 use crate::metrics::Delivery;
 use crate::tag_type::media_type;
 
@@ -121,7 +121,7 @@ impl Egress {
         }
         let audience = Audience {
             key: self.key.clone(),
-            form: session.shared_form(self.stream),
+            form: Form::Rtmp(session.shared_form(self.stream)),
             dialect: self.dialect,
             linger: self.linger,
         };

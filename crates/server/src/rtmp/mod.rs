@@ -26,7 +26,6 @@ use self::trace::TraceTap;
 use crate::app::App;
 use crate::config::Settings;
 use crate::encodings::Hub;
-use crate::fanout::Fanout;
 use crate::gate::Refused;
 use crate::shutdown::Shutdown;
 
@@ -47,7 +46,6 @@ pub struct Server {
     settings: watch::Receiver<Arc<Settings>>,
     shutdown: Shutdown,
     logins: Logins,
-    fanout: Arc<Fanout>,
     /// Follows the connections until they are gone.
     clients: TaskTracker,
 }
@@ -60,7 +58,6 @@ impl Server {
             settings: app.settings.clone(),
             shutdown: app.shutdown.clone(),
             logins: Logins::default(),
-            fanout: Arc::default(),
             clients: TaskTracker::new(),
             app,
         })
