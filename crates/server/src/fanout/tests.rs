@@ -124,6 +124,32 @@ async fn all_players_get_what_a_player_alone_would_get() {
 }
 
 #[tokio::test]
+async fn players_over_http_get_tags() {
+    let mut stage = Stage::new(Duration::ZERO).await;
+    let (mut reader, mut events) = (stage.reader(), Vec::new());
+    reader.try_next_batch(usize::MAX, &mut Vec::new()).expect("on air");
+    stage.publish(10);
+    stage.publish(5_000);
+    reader.try_next_batch(usize::MAX, &mut events).expect("on air");
+    let tag = |event: &Event<Encodings>| match event {
+        Event::Packet(packet) => packet.encodings.tag(&packet.frame, Dialect::PLAIN),
+        _ => None,
+    };
+    let tags: Vec<_> = events.iter().filter_map(tag).collect();
+    assert_eq!(tags.len(), 2);
+    for framing in [Framing::UntilClose, Framing::Chunked] {
+        stage.audience.form = Form::Flv(framing);
+        let mut expected = Output::new();
+        tags.iter().for_each(|tag| framing.write([tag.clone()], &mut expected));
+        let expected = expected.take();
+        for players in [1, usize::MAX] {
+            let batch = Batch::of(&events, &stage.audience, players).expect("only packets");
+            assert_eq!(batch.rest(0), expected, "{framing:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn few_and_many_players_get_the_same_bytes() {
     let mut stage = Stage::new(Duration::ZERO).await;
     let (mut reader, mut events) = (stage.reader(), Vec::new());

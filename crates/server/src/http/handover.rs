@@ -297,3 +297,40 @@ impl Drop for Wire {
         let _ = shutdown(self.tcp(), Shutdown::Both);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_can_tell_where_a_body_ends() {
+        let parts: [&[&'static [u8]]; 4] = [&[b"one", b"two"], &[], &[b""], &[&[b'x'; 26]]];
+        for (framing, body) in [
+            (Framing::Chunked, "6\r\nonetwo\r\n1a\r\nxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n0\r\n\r\n"),
+            (Framing::UntilClose, "onetwoxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+        ] {
+            let mut output = Output::new();
+            for part in parts {
+                let pieces: Vec<_> = part.iter().map(|piece| Bytes::from_static(piece)).collect();
+                framing.write(pieces, &mut output);
+            }
+            framing.end(&mut output);
+            assert_eq!(output.take(), body, "{framing:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_inherits_before_everything_is_written() {
+        let handover = Handover::default();
+        let answer = handover.answer(Box::new(|_| Box::pin(async {})));
+        handover.flushed();
+        let mut due = Box::pin(handover.due());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(due.as_mut().poll(&mut context).is_pending(), "the head is not written");
+        let mut body = answer.into_body();
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
+        assert!(due.as_mut().poll(&mut context).is_pending(), "the head is on its way");
+        handover.flushed();
+        assert!(due.as_mut().poll(&mut context).is_ready());
+    }
+}

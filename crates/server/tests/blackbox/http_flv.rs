@@ -100,6 +100,74 @@ async fn a_player_gets_headers_and_every_frame_from_a_key_frame_to_the_end() {
 }
 
 #[tokio::test]
+async fn many_players_of_all_kinds_get_the_same() {
+    let server = Server::start("").await;
+    let (http, web) = (server.listening("http").await, Web::of(&server).await);
+    let feed = Feed::start(&server.url("live/show")).await;
+    Viewer::start(&server.url("live/show")).await.stays_content().await;
+    let mut files = Vec::new();
+    for _ in 0..5 {
+        files.push(File::open(&web, "/live/show.flv").await);
+    }
+    let mut raw = [
+        Narrow::open(&server, "1.0", "/live/show.flv").await,
+        Narrow::open(&server, "1.1", "/live/show.flv").await,
+    ];
+    assert!(raw.iter().all(|answer| answer.head.contains("\r\nconnection: close\r\n")), "{}", raw[1].head);
+    let mut socket = connect(format!("ws://{http}/live/show.flv")).await;
+    let mut all: Vec<Vec<u32>> = vec![Vec::new(); files.len()];
+    // Past the burst at the beginning, where each is served by itself.
+    for (file, numbers) in files.iter_mut().zip(&mut all) {
+        while numbers.len() < 3 * GOP as usize {
+            numbers.extend(picture(&file.next().await.expect("more")));
+        }
+    }
+    feed.finish().await;
+    for (file, numbers) in files.iter_mut().zip(&mut all) {
+        while let Some(tag) = file.next().await {
+            numbers.extend(picture(&tag));
+        }
+    }
+    for mut answer in [socket_bytes(&mut socket).await, raw[0].all().await, raw[1].all().await] {
+        let (mut reader, mut numbers) = (Reader::new(), Vec::new());
+        while let Some(tag) = reader.next_tag(&mut answer).expect("FLV") {
+            numbers.extend(picture(&tag));
+        }
+        assert_eq!(answer.len(), 4, "it ends with a tag and the length of that");
+        all.push(numbers);
+    }
+    for numbers in &all {
+        assert!(numbers[0].is_multiple_of(GOP), "it begins with a key frame: {numbers:?}");
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "without a gap: {numbers:?}");
+        assert_eq!(numbers.last(), all[0].last(), "to the end of the stream");
+    }
+}
+
+/// The number of a picture.
+fn picture(tag: &Tag) -> Option<u32> {
+    numbered_tag(tag).filter(|_| tag.tag_type == TagType::Video)
+}
+
+#[tokio::test]
+async fn a_player_that_leaves_is_gone_although_the_stream_is_silent() {
+    let server = Server::start("--publish-timeout 10m").await;
+    let web = Web::of(&server).await;
+    let mut publisher =
+        Publisher::connect(&server.url("live/still"), ClientOptions::default()).await.expect("let in");
+    for body in [video_header(), key(0)] {
+        publisher.send(MediaType::Video, 0, body).await.expect("sent");
+    }
+    server.logged(&["publishing"]).await;
+    for version in ["1.0", "1.1"] {
+        let mut answer = Narrow::open(&server, version, "/live/still.flv").await;
+        assert!(answer.read(&mut BytesMut::new()).await);
+        web.get_until("/api/v1/streams/still", |stream| stream["viewers"] == 1).await;
+        drop(answer);
+        web.get_until("/api/v1/streams/still", |stream| stream["viewers"] == 0).await;
+    }
+}
+
+#[tokio::test]
 async fn the_header_promises_what_is_there() {
     let server = Server::start("").await;
     let web = Web::of(&server).await;
@@ -243,6 +311,16 @@ async fn a_stream_that_is_over_in_a_moment_is_a_file_too() {
 
 #[tokio::test]
 async fn a_slow_player_skips_and_holds_nobody_up() {
+    slow_and_fast("1.1").await;
+}
+
+/// Its answer has no chunks.
+#[tokio::test]
+async fn a_slow_player_of_http_1_0_skips_and_holds_nobody_up() {
+    slow_and_fast("1.0").await;
+}
+
+async fn slow_and_fast(version: &str) {
     let server = Server::start("").await;
     let web = Web::of(&server).await;
     let url = server.url("live/heavy");
@@ -251,7 +329,7 @@ async fn a_slow_player_skips_and_holds_nobody_up() {
     publisher.send(MediaType::Video, 0, numbered(&[0x17, 1, 0, 0, 0], 0, 300_000)).await.expect("sent");
     server.logged(&["publishing"]).await;
     let mut fast = File::open(&web, "/live/heavy.flv").await;
-    let mut slow = narrow(&server, "/live/heavy.flv").await;
+    let mut slow = Narrow::open(&server, version, "/live/heavy.flv").await;
     let before = server.memory();
     let (seen, mut progress) = watch::channel(0);
     let publish = async {
@@ -278,8 +356,7 @@ async fn a_slow_player_skips_and_holds_nobody_up() {
         let (mut reader, mut input) = (Reader::new(), BytesMut::new());
         loop {
             let Some(tag) = reader.next_tag(&mut input).expect("FLV") else {
-                let read = timeout(PATIENCE, slow.read_buf(&mut input)).await.expect("in time");
-                if read.expect("an unbroken connection") == 0 {
+                if !slow.read(&mut input).await {
                     break;
                 }
                 continue;
@@ -304,18 +381,69 @@ async fn a_slow_player_skips_and_holds_nobody_up() {
     assert!(last > Some(200), "it went on: {last:?}");
 }
 
-/// The body of an answer to somebody whose system takes little in advance. HTTP/1.0 knows no chunks.
-async fn narrow(server: &Server, path: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(64 * 1024).expect("a socket");
-    let mut tcp = socket.connect(server.listening("http").await).await.expect("the server listens");
-    tcp.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.expect("the server reads");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(tcp.read_u8().await.expect("an answer"));
+/// An answer to somebody whose system takes little in advance, byte for byte.
+struct Narrow {
+    tcp: TcpStream,
+    head: String,
+    /// What is left of the chunk that is being read; nothing of HTTP/1.0, which knows no chunks.
+    chunk: Option<usize>,
+}
+
+impl Narrow {
+    async fn open(server: &Server, version: &str, path: &str) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(64 * 1024).expect("a socket");
+        let mut tcp = socket.connect(server.listening("http").await).await.expect("the server listens");
+        let request = format!("GET {path} HTTP/{version}\r\nhost: localhost\r\n\r\n");
+        tcp.write_all(request.as_bytes()).await.expect("the server reads");
+        let mut answer = Self { tcp, head: String::new(), chunk: None };
+        while !answer.head.ends_with("\r\n\r\n") {
+            let line = answer.line().await;
+            answer.head += &line;
+        }
+        assert!(answer.head.starts_with(&format!("HTTP/{version} 200")), "{}", answer.head);
+        answer.chunk = answer.head.contains("transfer-encoding: chunked").then_some(0);
+        answer
     }
-    assert!(head.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&head));
-    tcp
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        while !line.ends_with("\r\n") {
+            let byte = timeout(PATIENCE, self.tcp.read_u8()).await.expect("in time");
+            line.push(char::from(byte.expect("an unbroken connection")));
+        }
+        line
+    }
+
+    /// Reads more of the body; `false` at an end that is no accident.
+    async fn read(&mut self, input: &mut BytesMut) -> bool {
+        if self.chunk == Some(0) {
+            let length = self.line().await;
+            self.chunk = Some(usize::from_str_radix(length.trim_end(), 16).expect("a length"));
+            if self.chunk == Some(0) {
+                assert_eq!(self.line().await, "\r\n");
+                assert_eq!(self.tcp.read(&mut [0]).await.expect("a proper end"), 0, "nothing behind the end");
+                return false;
+            }
+        }
+        let mut limited = (&mut self.tcp).take(self.chunk.map_or(u64::MAX, |left| left as u64));
+        let read = timeout(PATIENCE, limited.read_buf(input)).await.expect("in time");
+        let read = read.expect("an unbroken connection");
+        if let Some(left) = &mut self.chunk {
+            assert!(read > 0, "the last chunk is still to come");
+            *left -= read;
+            if *left == 0 {
+                assert_eq!(self.line().await, "\r\n");
+            }
+        }
+        read > 0
+    }
+
+    async fn all(&mut self) -> BytesMut {
+        let mut input = BytesMut::new();
+        while self.read(&mut input).await {}
+        input
+    }
 }
 
 async fn connect(
@@ -324,6 +452,21 @@ async fn connect(
     let (socket, response) = tokio_tungstenite::connect_async(url).await.expect("a WebSocket");
     assert_eq!(response.status().as_u16(), 101);
     socket
+}
+
+/// All that comes in binary messages.
+async fn socket_bytes(
+    socket: &mut (impl StreamExt<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin),
+) -> BytesMut {
+    let mut input = BytesMut::new();
+    loop {
+        let message = timeout(PATIENCE, socket.next()).await.expect("in time");
+        match message.expect("more").expect("unbroken") {
+            Message::Binary(bytes) => input.extend_from_slice(&bytes),
+            Message::Close(_) => return input,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
