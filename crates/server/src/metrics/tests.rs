@@ -65,6 +65,7 @@ async fn dashboards_and_alerts_ask_for_metrics_that_there_are() {
     metrics.handshake_failed("rtmp", "timeout");
     metrics.protocol_error("rtmp", "misbehaved");
     metrics.answered("GET", "/health", 200, Duration::ZERO);
+    metrics.storage.asked("put", Duration::ZERO, Some("timeout"));
     let _counted = (metrics.delivery("rtmp"), metrics.traffic("http"));
     let text = render(&app).expect("text");
     let families: BTreeSet<&str> =
