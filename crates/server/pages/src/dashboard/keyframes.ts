@@ -26,8 +26,7 @@ async function decode(frame: Blob, canvas: HTMLCanvasElement): Promise<boolean> 
     video.preload = 'auto';
     video.src = address;
     if (!(await isLoaded(video))) return false;
-    const scale = Math.min(1, canvas.width / video.videoWidth);
-    canvas.height = Math.max(1, Math.round(video.videoHeight * scale));
+    canvas.height = heightFor(canvas.width, video);
     canvas.getContext('2d')?.drawImage(video, 0, 0, canvas.width, canvas.height);
     return true;
   } finally {
@@ -36,6 +35,11 @@ async function decode(frame: Blob, canvas: HTMLCanvasElement): Promise<boolean> 
     video.load();
     URL.revokeObjectURL(address);
   }
+}
+
+/** How high a canvas of this width has to be for a picture to keep its shape, be the picture larger or smaller. */
+export function heightFor(width: number, picture: { videoWidth: number; videoHeight: number }): number {
+  return Math.max(1, Math.round((width * picture.videoHeight) / picture.videoWidth));
 }
 
 function isLoaded(video: HTMLVideoElement): Promise<boolean> {
