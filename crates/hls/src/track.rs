@@ -168,6 +168,7 @@ impl Track {
     /// Closes the oldest segment with the samples before its boundary, though it is not known whether more will come.
     fn end_with_what_is_there(&mut self, output: &mut Output) {
         let Some(&at) = self.boundaries.front() else { return };
+        let left = self.boundaries.len();
         while self.waiting.front().is_some_and(|next| presented(next) < at) {
             if let Some(sample) = self.waiting.pop_front() {
                 self.waiting_size -= sample.payload.len();
@@ -178,7 +179,10 @@ impl Track {
             let held = self.sampler.finish();
             held.into_iter().for_each(|held| self.add(until(at, held), output));
         }
-        self.close(at, output);
+        // One of them may have been too long for it, and has closed it.
+        if self.boundaries.len() == left {
+            self.close(at, output);
+        }
     }
 
     fn add(&mut self, sample: Sample, output: &mut Output) {
