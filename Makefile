@@ -76,7 +76,7 @@ audit: ## check licences, sources and banned crates of the dependency tree
 	scripts/audit
 
 .PHONY: dist
-dist: build-deps ## package the optimised binary under target/package
+dist: build-deps ## package the optimised binary, documents and licences under target/package
 	CARGO_FLAGS='$(CARGO_FLAGS)' scripts/dist
 
 .PHONY: build-deps
