@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span, warn};
 
-pub(crate) use self::length::length;
+pub(crate) use self::length::{length, length_in};
 pub(crate) use self::name::{format, is_recording, parts};
 use self::repair::Repairs;
 use self::task::Task;

@@ -46,7 +46,7 @@ impl Medium {
                 let (one, other) = (one.metadata()?, other.metadata()?);
                 (one.dev(), one.ino()) == (other.dev(), other.ino())
             }
-            (Self::Object(one), Self::Object(other)) => one.stored() == other.stored(),
+            (Self::Object(one), Self::Object(other)) => one.is(other),
             _ => false,
         })
     }

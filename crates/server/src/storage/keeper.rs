@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::client::kind;
 use super::ledger::{Entry, Stored};
+use super::lengths::Lengths;
 use super::local::{self, LocalFile, Source};
 use super::sweep::Sweeper;
 use super::upload::{Failure, Upload};
@@ -50,6 +51,7 @@ pub(super) struct Keeper {
     /// Before storage is asked what it has, or to delete something: what it may refuse to those who may upload.
     tidying: Pause,
     sweeper: Sweeper,
+    lengths: Lengths,
     look: Instant,
     list: Instant,
     is_loaded: bool,
@@ -57,21 +59,21 @@ pub(super) struct Keeper {
 
 /// Since when and how often something failed.
 #[derive(Clone, Copy, Debug)]
-struct Pause {
+pub(super) struct Pause {
     failures: u32,
     until: Instant,
 }
 
 impl Pause {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self { failures: 0, until: Instant::now() }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.until <= Instant::now()
     }
 
-    fn failed(&mut self) {
+    pub(super) fn failed(&mut self) {
         let pause = PAUSE.saturating_mul(1 << self.failures.min(8)).min(MAX_PAUSE);
         self.failures += 1;
         self.until = Instant::now() + jitter(pause);
@@ -89,6 +91,7 @@ impl Keeper {
             pauses: HashMap::new(),
             tidying: Pause::none(),
             sweeper: Sweeper::new(),
+            lengths: Lengths::new(),
             look: Instant::now(),
             list: Instant::now(),
             is_loaded: false,
@@ -115,6 +118,7 @@ impl Keeper {
                     }
                 }
                 () = self.sweeper.ended() => {}
+                () = self.lengths.ended() => {}
                 event = events.recv() => match event {
                     Ok(event) => if matches!(event.happening, Happening::RecordingCompleted { .. }) {
                         self.look = self.look.min(Instant::now() + SETTLED);
@@ -178,6 +182,7 @@ impl Keeper {
             self.remove_copies(&files).await;
         }
         retention::apply(&self.storage, &files).await;
+        self.lengths.begin(&self.storage, &self.shutdown);
         let is_fresh = |file: &LocalFile| {
             !is_settled(file, SystemTime::now()) && self.storage.recordings.active(&file.name).is_none()
         };
@@ -244,10 +249,14 @@ impl Keeper {
         self.tidying = Pause::none();
         self.list = Instant::now() + LIST_INTERVAL;
         let mut there: BTreeMap<String, Stored> = BTreeMap::new();
-        for object in listed {
-            let name = object.location.filename().unwrap_or_default().to_owned();
-            let ended = u64::try_from(object.last_modified.timestamp()).unwrap_or(0);
-            there.insert(name, Stored { bytes: object.size, ended, duration: None });
+        for listed in listed {
+            let name = listed.location.filename().unwrap_or_default().to_owned();
+            // What is in a folder below it is none of ours.
+            if listed.location != object(&name) {
+                continue;
+            }
+            let ended = u64::try_from(listed.last_modified.timestamp()).unwrap_or(0);
+            there.insert(name, Stored { bytes: listed.size, ended, duration: None });
         }
         let gone = known
             .iter()

@@ -141,6 +141,20 @@ impl Ledger {
         self.keep(name, entry).await.map(|()| true)
     }
 
+    /// Notes how long a recording is, if it is still the one that was measured.
+    pub(super) async fn measured(&self, name: &str, what: Stored, duration: f64) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        let entry = Entry::Stored(Stored { duration: Some(duration), ..what });
+        {
+            let mut entries = self.entries.lock();
+            match entries.get_mut(name) {
+                Some(known) if *known == Entry::Stored(what) => known.clone_from(&entry),
+                _ => return Ok(()),
+            }
+        }
+        self.keep(name, entry).await
+    }
+
     /// Notes that a recording was deleted, for good.
     pub(super) async fn delete(&self, name: &str) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
@@ -218,6 +232,23 @@ mod tests {
         let ledger = open("s3://a").await;
         let deleted = Entry::Deleted { upload: Some("u".to_owned()) };
         assert_eq!(ledger.all().into_iter().collect::<Vec<_>>(), [(NAME.to_owned(), deleted)]);
+    }
+
+    #[tokio::test]
+    async fn a_length_is_noted_of_what_was_measured() {
+        let ledger = Ledger::new("memory:".to_owned(), None);
+        let measured = Stored { bytes: 1, ended: 2, duration: None };
+        ledger.measured(NAME, measured, 4.5).await.expect("it works");
+        assert_eq!(ledger.entry(NAME), None, "it was forgotten meanwhile");
+        ledger.note(NAME, stored(2)).await.expect("it works");
+        ledger.measured(NAME, measured, 4.5).await.expect("it works");
+        assert_eq!(ledger.stored(NAME).and_then(|stored| stored.duration), None, "another one now");
+        ledger.note(NAME, Entry::Stored(measured)).await.expect("it works");
+        ledger.measured(NAME, measured, 4.5).await.expect("it works");
+        assert_eq!(ledger.stored(NAME), Some(Stored { duration: Some(4.5), ..measured }));
+        ledger.delete(NAME).await.expect("it works");
+        ledger.measured(NAME, measured, 4.5).await.expect("it works");
+        assert!(matches!(ledger.entry(NAME), Some(Entry::Deleted { .. })));
     }
 
     #[tokio::test]

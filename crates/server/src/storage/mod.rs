@@ -4,6 +4,7 @@
 //! record.dir ──▶ Keeper ──▶ Upload ──▶ Client ──▶ storage.url
 //!                  │          └─ Ledger: parts that storage has, recordings that it has
 //!                  ├─ retention: what is too old, too much, or in the way
+//!                  ├─ Lengths: recordings that storage has and nobody here has measured
 //!                  └─ Sweeper: archives that are too old or too much
 //! ```
 //!
@@ -16,6 +17,7 @@ mod backend;
 mod client;
 mod keeper;
 mod ledger;
+mod lengths;
 mod local;
 mod object;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]

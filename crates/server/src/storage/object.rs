@@ -42,9 +42,10 @@ impl StoredFile {
         Self { storage, object, stored }
     }
 
-    /// What is known of it.
-    pub(crate) fn stored(&self) -> Stored {
-        self.stored
+    /// Whether it is the same recording: another one of the same name ends later.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let which = |file: &Self| (file.stored.bytes, file.stored.ended);
+        self.object == other.object && which(self) == which(other)
     }
 
     /// Its name in storage.
@@ -118,7 +119,11 @@ impl StoredFile {
         in_time(async { Ok(slot.get_or_try_init(|| self.part(range)).await?.clone()) }).await
     }
 
-    async fn part(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+    /// A part of it, at once.
+    ///
+    /// # Errors
+    /// When storage does not give it.
+    pub(super) async fn part(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
         // Stores take no empty range.
         if range.is_empty() {
             return Ok(Bytes::new());

@@ -1,5 +1,6 @@
 //! Recordings on their way to a store that fails, lies and forgets as the tests want it to.
 
+mod lengths;
 mod object;
 mod sweep;
 
@@ -52,7 +53,7 @@ struct Flaky {
     gets: AtomicUsize,
     /// What it was told to delete, in this order.
     deleted: Arc<Mutex<Vec<Path>>>,
-    /// Names that end like this cannot be deleted.
+    /// Names that end like this can neither be read nor deleted.
     keeps: Mutex<Option<&'static str>>,
 }
 
@@ -115,6 +116,9 @@ impl ObjectStore for Flaky {
         self.gets.fetch_add(1, Ordering::Relaxed);
         if self.hangs.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
+        }
+        if self.keeps.lock().is_some_and(|end| path.as_ref().ends_with(end)) {
+            return Err(Error::PermissionDenied { path: path.to_string(), source: "it is kept".into() });
         }
         self.memory.get_opts(path, options).await
     }

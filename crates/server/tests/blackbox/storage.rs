@@ -89,6 +89,41 @@ async fn a_recording_moves_to_storage_and_is_still_there_for_who_asks() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_lost_its_data_lists_what_storage_has_as_before() {
+    let storage = tempfile::tempdir().expect("a folder");
+    let flags = format!("--record-upload --storage-url file:{}", storage.path().display());
+    let first = Server::start(&format!("--record-all --record-format flv,mp4 {flags}")).await;
+    let web = Web::of(&first).await;
+    let feed = Feed::start(&first.url("live/show")).await;
+    let mut viewer = Viewer::start(&first.url("live/show")).await;
+    viewer.sees(25).await;
+    viewer.stop().await;
+    feed.finish().await;
+    let are_stored = |all: &Value| {
+        let all = all["recordings"].as_array().expect("a list");
+        all.len() == 2 && all.iter().all(|recording| recording["location"] == "stored")
+    };
+    let before = web.get_until("/api/v1/recordings", are_stored).await;
+    assert!(before["recordings"][0]["duration"].as_f64().is_some_and(|duration| duration > 0.5), "{before}");
+    first.stop().await;
+
+    // Each server has a folder of its own, and begins without any data.
+    let second = Server::start(&flags).await;
+    let (before, base) = (before["recordings"].as_array().expect("a list"), second.url(""));
+    let all = Web::of(&second).await.get_until("/api/v1/recordings", |all| {
+        let all = all["recordings"].as_array().expect("a list");
+        all.len() == 2 && all.iter().all(|recording| !recording["duration"].is_null())
+    });
+    for (after, before) in all.await["recordings"].as_array().expect("a list").iter().zip(before) {
+        let mut after = after.clone();
+        assert!(after["playback"]["rtmp"].as_str().is_some_and(|url| url.starts_with(&base)), "{after}");
+        after["playback"] = before["playback"].clone();
+        assert_eq!(after, *before);
+    }
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn while_storage_is_away_streams_are_recorded_and_nothing_is_lost() {
     // A file in place of the folder: whatever is asked fails.
     let flags = format!("{RECORD}/inside --log-level debug");
