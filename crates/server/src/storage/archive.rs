@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, info, warn};
 
 use super::Storage;
+use super::busy::Work;
 use super::client::reason;
 use crate::shutdown::Shutdown;
 
@@ -79,7 +80,7 @@ impl Archiver {
         let waiting = Arc::<AtomicUsize>::default();
         let writer = Writer {
             storage: storage.clone(),
-            archiving: Archiving::begin(storage, &folder),
+            work: storage.archiving.begin(folder.clone()),
             folder,
             waiting: waiting.clone(),
             playlists: BTreeMap::new(),
@@ -151,29 +152,11 @@ impl Playlist {
     }
 }
 
-/// An archive that is being written, until this is dropped.
-struct Archiving {
-    storage: Arc<Storage>,
-    folder: Path,
-}
-
-impl Archiving {
-    fn begin(storage: &Arc<Storage>, folder: &Path) -> Self {
-        storage.archiving.lock().insert(folder.clone());
-        Self { storage: storage.clone(), folder: folder.clone() }
-    }
-}
-
-impl Drop for Archiving {
-    fn drop(&mut self) {
-        self.storage.archiving.lock().remove(&self.folder);
-    }
-}
-
 /// Writes one archive.
 struct Writer {
     storage: Arc<Storage>,
-    archiving: Archiving,
+    /// Keeps others from deleting it.
+    work: Work<Path>,
     folder: Path,
     waiting: Arc<AtomicUsize>,
     playlists: BTreeMap<String, Playlist>,
@@ -198,7 +181,7 @@ impl Writer {
             }
         }
         self.write_playlists(true).await;
-        drop(self.archiving);
+        drop(self.work);
         info!(folder = %self.folder, "archived");
     }
 

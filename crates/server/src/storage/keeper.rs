@@ -321,7 +321,7 @@ impl Keeper {
             && let Some(name) = self.queue.pop_front()
         {
             let (storage, shutdown) = (self.storage.clone(), self.shutdown.clone());
-            let sending = Sending::begin(&storage, &name);
+            let sending = storage.sending.begin(name.clone());
             // Hashing and signing take processor time that nobody who plays shall wait for.
             self.running.spawn_blocking(move || {
                 let _sending = sending;
@@ -374,25 +374,6 @@ impl Keeper {
         if is_away {
             self.queue.push_front(name.to_owned());
         }
-    }
-}
-
-/// A recording that is being uploaded, until this is dropped.
-struct Sending {
-    storage: Arc<Storage>,
-    name: String,
-}
-
-impl Sending {
-    fn begin(storage: &Arc<Storage>, name: &str) -> Self {
-        storage.sending.lock().insert(name.to_owned());
-        Self { storage: storage.clone(), name: name.to_owned() }
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.storage.sending.lock().remove(&self.name);
     }
 }
 

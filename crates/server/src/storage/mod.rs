@@ -14,6 +14,7 @@
 
 mod archive;
 mod backend;
+mod busy;
 mod client;
 mod keeper;
 mod ledger;
@@ -26,7 +27,7 @@ mod retention;
 mod sweep;
 mod upload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 pub(crate) use self::archive::{Archiver, Piece, Segment};
+use self::busy::Busy;
 use self::client::Client;
 pub(crate) use self::ledger::Stored;
 use self::ledger::{Entry, Ledger};
@@ -157,9 +159,9 @@ pub(crate) struct Storage {
     events: Arc<Events>,
     metrics: StorageMetrics,
     /// Recordings that are uploaded just now.
-    sending: Mutex<BTreeSet<String>>,
+    sending: Busy<String>,
     /// Folders of archives that are written just now.
-    archiving: Mutex<BTreeSet<Path>>,
+    archiving: Busy<Path>,
     /// How many files wait for their upload, and their bytes.
     waiting: Mutex<(usize, u64)>,
     /// Told when there is something to do.
@@ -221,8 +223,8 @@ impl Storage {
             recordings,
             events,
             metrics,
-            sending: Mutex::default(),
-            archiving: Mutex::default(),
+            sending: Busy::default(),
+            archiving: Busy::default(),
             waiting: Mutex::default(),
             work: Notify::new(),
             blocks: Blocks::default(),
@@ -236,11 +238,11 @@ impl Storage {
 
     /// Uploads that go on now.
     pub(crate) fn sending(&self) -> usize {
-        self.sending.lock().len()
+        self.sending.count()
     }
 
     fn is_sending(&self, name: &str) -> bool {
-        self.sending.lock().contains(name)
+        self.sending.has(name)
     }
 
     /// Whether a file that is to be uploaded was not, or not as it is now; nobody writes it.

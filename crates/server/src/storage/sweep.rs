@@ -111,7 +111,7 @@ impl Archive {
 pub(super) async fn sweep(storage: &Storage, limits: Limits, now: SystemTime) -> Result<(), Error> {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // One that ends while storage lists is in there as it was before, one that begins then perhaps as well.
-    let mut written = storage.archiving.lock().clone();
+    let mut written = storage.archiving.all();
     let mut archives = BTreeMap::<Path, Archive>::new();
     storage
         .client
@@ -121,7 +121,7 @@ pub(super) async fn sweep(storage: &Storage, limits: Limits, now: SystemTime) ->
             }
         })
         .await?;
-    written.append(&mut storage.archiving.lock().clone());
+    written.append(&mut storage.archiving.all());
     archives.retain(|folder, archive| !written.contains(folder) && archive.ended + QUIET.as_secs() <= now);
     let mut outcome = Ok(());
     for (folder, reason) in plan(archives, limits, now) {

@@ -61,7 +61,7 @@ async fn what_is_being_written_stays() {
     sweep(&run.storage, EVERYTHING, later()).await.expect("swept");
     assert_eq!(names(&site).await.len(), 1, "an archive of this server");
     drop(archiver);
-    run.until(async || run.storage.archiving.lock().is_empty()).await;
+    run.until(async || run.storage.archiving.count() == 0).await;
     sweep(&run.storage, EVERYTHING, SystemTime::now()).await.expect("swept");
     assert_eq!(names(&site).await.len(), 2, "another server may be writing it");
     sweep(&run.storage, EVERYTHING, later()).await.expect("swept");
