@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
+#[cfg(feature = "gcs")]
+use std::time::SystemTime;
 
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::signer::Signer;
+use object_store::signer::{Method, Url};
 use object_store::{Error, ObjectStore};
 
 use crate::config::{Storage, StorageUrl};
@@ -19,11 +22,35 @@ pub(super) struct Backend {
     /// Takes an object in parts that a restart does not lose.
     pub(super) parts: Option<Arc<dyn MultipartStore>>,
     /// Makes addresses that need no credentials.
-    pub(super) signer: Option<Arc<dyn Signer>>,
+    pub(super) signer: Option<Signer>,
     /// What all names begin with.
     pub(super) prefix: Path,
     /// Whether objects carry cache control and the like.
     pub(super) takes_attributes: bool,
+}
+
+/// What makes addresses that need no credentials.
+#[derive(Clone)]
+pub(super) enum Signer {
+    /// The client of the store itself.
+    Store(Arc<dyn object_store::signer::Signer>),
+    /// The key of a service account of Google's.
+    #[cfg(feature = "gcs")]
+    Google(Arc<super::google::Signer>),
+}
+
+impl Signer {
+    /// An address of the object with this full name.
+    ///
+    /// # Errors
+    /// When the credentials are not good for it, or cannot be got.
+    pub(super) async fn sign(&self, method: Method, name: &Path, expiry: Duration) -> Result<Url, Error> {
+        match self {
+            Self::Store(signer) => signer.signed_url(method, name, expiry).await,
+            #[cfg(feature = "gcs")]
+            Self::Google(signer) => signer.sign(&method, name.as_ref(), expiry, SystemTime::now()),
+        }
+    }
 }
 
 /// Whether [`open`] will not fail for what the settings say; nothing is made and nobody is asked.

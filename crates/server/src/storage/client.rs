@@ -210,7 +210,7 @@ impl Client {
         let backend = self.backend().await?;
         // Most sign by themselves: that says nothing about storage.
         match &backend.signer {
-            Some(signer) => signer.signed_url(method, &join(&backend.prefix, name), expiry).await.map(Some),
+            Some(signer) => signer.sign(method, &join(&backend.prefix, name), expiry).await.map(Some),
             None => Ok(None),
         }
     }

@@ -16,6 +16,8 @@ mod archive;
 mod backend;
 mod busy;
 mod client;
+#[cfg(feature = "gcs")]
+mod google;
 mod keeper;
 mod ledger;
 mod lengths;
@@ -355,6 +357,10 @@ fn below(base: &Url, object: &Path) -> Url {
         path.pop_if_empty().extend(object.parts().map(|part| part.as_ref().to_owned()));
     }
     url
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Tells that something went wrong that the operator should know of and nobody waits for.

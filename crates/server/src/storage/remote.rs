@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, RetryConfig};
 
-use super::backend::Backend;
+use super::backend::{Backend, Signer};
 use crate::config::{Bucket, Storage};
 
 /// How often one request is sent again, and for how long. What takes longer is the business of whoever asked: uploads have
@@ -53,13 +52,12 @@ fn endpoint(settings: &Storage) -> Option<String> {
     settings.endpoint.as_ref().map(|endpoint| endpoint.url().as_str().trim_end_matches('/').to_owned())
 }
 
-/// The backend of a store that can do everything.
-fn remote<S: ObjectStore + MultipartStore + Signer>(store: S, prefix: &Path) -> Backend {
-    let store = Arc::new(store);
+/// The backend of a store that keeps parts and attributes.
+fn remote<S: ObjectStore + MultipartStore>(store: Arc<S>, signer: Option<Signer>, prefix: &Path) -> Backend {
     Backend {
         objects: store.clone(),
-        parts: Some(store.clone()),
-        signer: Some(store),
+        parts: Some(store),
+        signer,
         prefix: prefix.clone(),
         takes_attributes: true,
     }
@@ -83,7 +81,8 @@ pub(super) fn s3(settings: &Storage, bucket: &Bucket) -> Result<Backend, Error> 
     if let Some(key) = &settings.secret_key.0 {
         builder = builder.with_secret_access_key(key.reveal());
     }
-    Ok(remote(builder.with_bucket_name(&bucket.name).build()?, &bucket.prefix))
+    let store = Arc::new(builder.with_bucket_name(&bucket.name).build()?);
+    Ok(remote(store.clone(), Some(Signer::Store(store)), &bucket.prefix))
 }
 
 /// Opens a bucket of Google Cloud Storage.
@@ -99,7 +98,9 @@ pub(super) fn gcs(settings: &Storage, bucket: &Bucket) -> Result<Backend, Error>
     if let Some(key) = &settings.secret_key.0 {
         builder = builder.with_service_account_key(key.reveal());
     }
-    Ok(remote(builder.with_bucket_name(&bucket.name).build()?, &bucket.prefix))
+    let signer = super::google::Signer::of(&builder, &bucket.name);
+    let store = Arc::new(builder.with_bucket_name(&bucket.name).build()?);
+    Ok(remote(store, signer.map(|signer| Signer::Google(Arc::new(signer))), &bucket.prefix))
 }
 
 /// Opens a container of Azure Blob Storage.
@@ -118,5 +119,6 @@ pub(super) fn azure(settings: &Storage, container: &Bucket) -> Result<Backend, E
     if let Some(key) = &settings.secret_key.0 {
         builder = builder.with_access_key(key.reveal());
     }
-    Ok(remote(builder.with_container_name(&container.name).build()?, &container.prefix))
+    let store = Arc::new(builder.with_container_name(&container.name).build()?);
+    Ok(remote(store.clone(), Some(Signer::Store(store)), &container.prefix))
 }

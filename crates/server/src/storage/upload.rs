@@ -9,6 +9,7 @@ use object_store::{Attributes, Error, ObjectMeta, PutPayload};
 use tracing::debug;
 
 use super::client::{Client, reason};
+use super::hex;
 use super::ledger::{Entry, Ledger, Progress};
 use super::local::Source;
 use crate::store::StoreError;
@@ -251,8 +252,4 @@ fn part_size(bytes: u64) -> u64 {
 fn has_md5(object: &ObjectMeta) -> bool {
     let tag = object.e_tag.as_deref().unwrap_or_default().trim_matches('"');
     tag.len() >= 32 && tag.bytes().take(32).all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
