@@ -1,5 +1,6 @@
 //! Recordings in object stores: moto as Amazon S3 and Google Cloud Storage, Azurite as Azure Blob Storage.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::thread;
@@ -64,8 +65,9 @@ fn is_moved(server: &Server, folder: &Path, name: &str) -> bool {
     api(server, &format!("/{name}"))["location"] == "stored" && !folder.join("recordings").join(name).exists()
 }
 
-/// Recordings move there, come back as they were, in parts as well, and go when they are deleted.
-fn moves_there_and_back(store: &Emulator, is_signed: bool) {
+/// Recordings move there, come back as they were, in parts as well, from addresses that are signed, and go when they are
+/// deleted.
+fn moves_there_and_back(store: &Emulator) {
     let folder = recordings(&[(SMALL, 100_000), (LARGE, 20 * MIB)]);
     let path = folder.path().to_owned();
     let server = server(folder, store);
@@ -74,7 +76,7 @@ fn moves_there_and_back(store: &Emulator, is_signed: bool) {
         assert_eq!(api(&server, &format!("/{name}"))["bytes"], bytes);
         let url = server.http_url(&format!("/api/v1/recordings/{name}/file"));
         let head = String::from_utf8(curl(&["--head"], &url)).expect("text");
-        assert_eq!(head.starts_with("HTTP/1.1 302"), is_signed, "{head}");
+        assert!(head.starts_with("HTTP/1.1 302"), "{head}");
         assert!(
             curl(&["--location", "--fail"], &url) == content(bytes),
             "what comes back is what was recorded"
@@ -85,12 +87,8 @@ fn moves_there_and_back(store: &Emulator, is_signed: bool) {
         let location = curl(&["--output", "/dev/null", "--write-out", "%{redirect_url}"], &url);
         curl(&["--fail", "--request", "DELETE"], &server.http_url(&format!("/api/v1/recordings/{name}")));
         assert_eq!(curl(&["--output", "/dev/null", "--write-out", "%{http_code}"], &url), b"404");
-        if is_signed {
-            let location = String::from_utf8(location).expect("text");
-            wait_until(|| {
-                curl(&["--output", "/dev/null", "--write-out", "%{http_code}"], &location) == b"404"
-            });
-        }
+        let location = String::from_utf8(location).expect("text");
+        wait_until(|| curl(&["--output", "/dev/null", "--write-out", "%{http_code}"], &location) == b"404");
     }
     let metrics = String::from_utf8(curl(&[], &server.http_url("/metrics"))).expect("text");
     assert!(metrics.contains(r#"flumen_uploads_total{outcome="stored"} 2"#), "{metrics}");
@@ -99,18 +97,17 @@ fn moves_there_and_back(store: &Emulator, is_signed: bool) {
 
 #[test]
 fn s3_keeps_recordings() {
-    moves_there_and_back(&Emulator::s3().started(), true);
+    moves_there_and_back(&Emulator::s3().started());
 }
 
 #[test]
 fn google_cloud_storage_keeps_recordings() {
-    // Without the key of a service account nothing is signed, so recordings come through the server.
-    moves_there_and_back(&Emulator::gcs().started(), false);
+    moves_there_and_back(&Emulator::gcs().started());
 }
 
 #[test]
 fn azure_keeps_recordings() {
-    moves_there_and_back(&Emulator::azure().started(), true);
+    moves_there_and_back(&Emulator::azure().started());
 }
 
 #[test]
@@ -212,4 +209,65 @@ fn recordings_are_played_from_google_cloud_storage() {
 #[test]
 fn recordings_are_played_from_azure() {
     plays_from(&Emulator::azure().started());
+}
+
+/// Publishes a stream and waits until it is archived.
+fn archive(server: &mut Server, name: &str) {
+    let mut publisher = RawClient::publish(server.rtmp_addr(), name);
+    publisher.send_tags(&tags_of(&clip("h264")), 0);
+    drop(publisher);
+    server.wait_for_log(r#""msg":"archived""#);
+}
+
+/// Archives go when they are too much or too old, each as a whole, and what is on air stays.
+fn deletes_old_archives(store: &Emulator) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    let limit_to = |setting: &str| {
+        fs::write(path.join("new"), setting).expect("written");
+        fs::rename(path.join("new"), path.join("flumen.toml")).expect("replaced");
+    };
+    limit_to("");
+    let mut settings = store.environment();
+    settings.push(("FLUMEN_HLS_ARCHIVE", "true".to_owned()));
+    settings.push(("FLUMEN_HLS_SEGMENT_DURATION", "500ms".to_owned()));
+    settings.push(("FLUMEN_PUBLISH_GRACE", "0s".to_owned()));
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
+    let mut server = Server::start_in(folder, &["--demo"], &settings);
+    for name in ["first", "second"] {
+        archive(&mut server, name);
+    }
+    let objects_of = |name: &str| {
+        let objects = store.objects().into_iter();
+        objects.filter(|(object, _)| object.contains(&format!("hls/live/{name}/"))).collect::<Vec<_>>()
+    };
+    wait_until(|| objects_of("demo").len() > 4);
+    let (on_air, second) = (objects_of("demo"), objects_of("second"));
+    assert!(objects_of("first").len() > 4 && second.len() > 4, "{second:?}");
+
+    let most: u64 = second.iter().map(|(_, bytes)| bytes).sum();
+    limit_to(&format!("storage.archive-keep-bytes = {most}"));
+    server.wait_for_log(r#""reason":"bytes""#);
+    assert_eq!((objects_of("first"), objects_of("second")), (Vec::new(), second));
+    limit_to("storage.archive-keep-for = '1h'");
+    server.wait_for_log(r#""reason":"age""#);
+    assert_eq!(objects_of("second"), []);
+    let names =
+        |objects: Vec<(String, u64)>| objects.into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
+    assert!(names(objects_of("demo")).is_superset(&names(on_air)), "what is on air stays");
+}
+
+#[test]
+fn old_archives_go_from_s3() {
+    deletes_old_archives(&Emulator::s3().slow(3).started());
+}
+
+#[test]
+fn old_archives_go_from_google_cloud_storage() {
+    deletes_old_archives(&Emulator::gcs().slow(3).started());
+}
+
+#[test]
+fn old_archives_go_from_azure() {
+    deletes_old_archives(&Emulator::azure().slow(3).started());
 }

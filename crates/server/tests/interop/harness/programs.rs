@@ -37,11 +37,6 @@ pub(crate) fn node() -> Command {
     if ours.exists() { Command::new(ours) } else { program("node") }
 }
 
-/// moto, which answers as Amazon S3.
-pub(crate) fn moto() -> Command {
-    Command::new(present(target().join("tools/venv/bin/moto_server")))
-}
-
 /// Azurite, which answers as Azure Blob Storage.
 pub(crate) fn azurite() -> Command {
     let mut azurite = node();
