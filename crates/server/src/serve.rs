@@ -13,7 +13,7 @@ use crate::config::{AuthMode, CurrentSettings, Settings};
 use crate::encodings::Hub;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadableCert, server_config};
-use crate::{demo, events, hls, http, kept, rates, record, relay, rtmp, storage};
+use crate::{demo, events, hls, http, kept, rates, record, relay, replay, rtmp, storage};
 
 /// Serves until the shutdown is requested and everybody has finished, or the grace period is over. With `demo` there is
 /// a stream to play from the beginning.
@@ -41,6 +41,7 @@ pub async fn serve(settings: &CurrentSettings, shutdown: Shutdown, demo: bool) -
     let http = http::Server::new(app.clone());
     tokio::spawn(events::tell_of_streams(app.clone()));
     tokio::spawn(rates::measure(app.clone()));
+    tokio::spawn(replay::close_idle(app.clone()));
     tokio::spawn(hls::run(app));
     let rtmp_addr = listen(&server, &http, &at_start).await?;
     if demo {

@@ -26,10 +26,12 @@ mod window;
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use flumen_hub::StreamKey;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, interval};
 
 pub(crate) use self::index::Index;
 use self::medium::Medium;
@@ -45,6 +47,8 @@ pub(crate) const APP: &str = "vod";
 
 /// Recordings that stay open between requests: some hundred kilobytes of index for one of many hours.
 const KEPT_OPEN: usize = 16;
+/// How long one stays open that nobody asks for: the disk keeps what is open, even if it was deleted.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// The containers of recordings, as their files' names end.
 const EXTENSIONS: [&str; 2] = ["flv", "mp4"];
@@ -52,8 +56,17 @@ const EXTENSIONS: [&str; 2] = ["flv", "mp4"];
 /// The recordings that were asked for last.
 #[derive(Debug, Default)]
 pub(crate) struct Replays {
-    /// By id, the one asked for last at the end.
-    open: Mutex<Vec<(String, Arc<Recording>)>>,
+    /// The one asked for last at the end.
+    open: Mutex<Vec<Open>>,
+}
+
+/// A recording that stays open.
+#[derive(Debug)]
+struct Open {
+    id: String,
+    recording: Arc<Recording>,
+    /// When it was asked for last.
+    asked: Instant,
 }
 
 impl Replays {
@@ -69,16 +82,31 @@ impl Replays {
 
     fn take(&self, id: &str) -> Option<Arc<Recording>> {
         let mut open = self.open.lock();
-        let place = open.iter().position(|(known, _)| known == id)?;
-        Some(open.remove(place).1)
+        let place = open.iter().position(|known| known.id == id)?;
+        Some(open.remove(place).recording)
     }
 
     fn keep(&self, id: &str, recording: &Arc<Recording>) {
         let mut open = self.open.lock();
-        open.retain(|(known, _)| known != id);
-        open.push((id.to_owned(), recording.clone()));
+        open.retain(|known| known.id != id);
+        open.push(Open { id: id.to_owned(), recording: recording.clone(), asked: Instant::now() });
         if open.len() > KEPT_OPEN {
             open.remove(0);
+        }
+    }
+
+    fn close_idle(&self) {
+        self.open.lock().retain(|known| known.asked.elapsed() < IDLE);
+    }
+}
+
+/// Closes recordings that nobody asks for, until the server stops.
+pub(crate) async fn close_idle(app: Arc<App>) {
+    let mut ticks = interval(IDLE);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => app.replays.close_idle(),
+            () = app.shutdown.requested() => return,
         }
     }
 }
@@ -172,4 +200,29 @@ pub(crate) fn is_replay(key: &StreamKey) -> bool {
 /// Whether a recording is still being written.
 pub(crate) fn grows(app: &App, id: &str) -> bool {
     app.recordings.active(id).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RecordFormat;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_asks_for_is_closed() {
+        let replays = Replays::default();
+        let opened = || {
+            let medium = Medium::File(tempfile::tempfile().expect("a file"));
+            Arc::new(Recording::open(medium, RecordFormat::Flv, true).expect("an empty file"))
+        };
+        let (idle, asked) = (opened(), opened());
+        replays.keep("idle", &idle);
+        replays.keep("asked", &asked);
+        tokio::time::advance(IDLE / 2).await;
+        replays.close_idle();
+        assert_eq!((Arc::strong_count(&idle), Arc::strong_count(&asked)), (2, 2));
+        replays.keep("asked", &asked);
+        tokio::time::advance(IDLE / 2).await;
+        replays.close_idle();
+        assert_eq!((Arc::strong_count(&idle), Arc::strong_count(&asked)), (1, 2));
+    }
 }
