@@ -49,7 +49,8 @@ pub(super) struct Finished {
 }
 
 impl RecordingFile {
-    /// Makes a file in `folder`, and the folder if there is none. Nothing is written yet.
+    /// Makes a file in `folder`, and the folder if there is none. Nothing is written yet. No name is given to it that
+    /// `is_taken` by a recording that is not in the folder.
     ///
     /// # Errors
     /// When the file cannot be made.
@@ -58,13 +59,14 @@ impl RecordingFile {
         key: &StreamKey,
         origin: Timestamp,
         beginning: Beginning,
+        is_taken: impl Fn(&str) -> bool + Send + 'static,
     ) -> io::Result<Self> {
         let (folder, key) = (folder.to_owned(), key.clone());
         let format = match &beginning {
             Beginning::Flv(..) => RecordFormat::Flv,
             Beginning::Mp4(_) => RecordFormat::Mp4,
         };
-        let (path, file) = blocking(move || create(&folder, &key, format)).await?;
+        let (path, file) = blocking(move || create(&folder, &key, format, is_taken)).await?;
         let (writer, beginning) = Writer::begin(origin, &beginning);
         let head = beginning.len() as u64;
         Ok(Self {
@@ -167,11 +169,20 @@ impl RecordingFile {
 }
 
 /// Makes a file with a name of its own.
-fn create(folder: &Path, key: &StreamKey, format: RecordFormat) -> io::Result<(PathBuf, File)> {
+fn create(
+    folder: &Path,
+    key: &StreamKey,
+    format: RecordFormat,
+    is_taken: impl Fn(&str) -> bool,
+) -> io::Result<(PathBuf, File)> {
     fs::create_dir_all(folder)?;
     let now = SystemTime::now();
     for nth in 1..=MAX_NAMESAKES {
-        let path = folder.join(file_name(key, now, nth, format));
+        let name = file_name(key, now, nth, format);
+        if is_taken(&name) {
+            continue;
+        }
+        let path = folder.join(name);
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => {
                 lock(&file);
@@ -244,8 +255,12 @@ mod tests {
         let key: StreamKey = "live/test".parse().expect("a key");
         let inner = folder.path().join("not/there/yet");
         let paths: Vec<PathBuf> =
-            (0..3).map(|_| create(&inner, &key, RecordFormat::Mp4).expect("a file").0).collect();
+            (0..3).map(|_| create(&inner, &key, RecordFormat::Mp4, |_| false).expect("a file").0).collect();
         assert!(paths.iter().all(|path| path.is_file()));
         assert_eq!(fs::read_dir(&inner).expect("the folder").count(), 3);
+        // One that storage has is not here.
+        let is_taken = |name: &str| !name.ends_with("_2.mp4");
+        let (path, _) = create(folder.path(), &key, RecordFormat::Mp4, is_taken).expect("a file");
+        assert!(path.to_string_lossy().ends_with("_2.mp4"), "{}", path.display());
     }
 }

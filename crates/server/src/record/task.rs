@@ -238,7 +238,10 @@ impl Task {
         let media = coming().filter(|frame| frame.is_media() && frame.track.kind != MediaKind::Data);
         let origin = media.map(|frame| frame.dts).min().unwrap_or(Timestamp::ZERO);
         let folder = self.app.settings().record.dir.clone();
-        let mut file = RecordingFile::create(&folder, &self.key, origin, beginning).await?;
+        let storage = self.app.storage.clone();
+        // A clock that is set back comes to the same second again.
+        let is_taken = move |name: &str| storage.knows(name);
+        let mut file = RecordingFile::create(&folder, &self.key, origin, beginning, is_taken).await?;
         self.cutter.configs().for_each(|config| file.push(config));
         info!(path = %file.path().display(), "recording");
         self.app.recordings.begun(file.name(), self.key.clone());

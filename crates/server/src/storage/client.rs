@@ -136,6 +136,18 @@ impl Client {
         self.timed("head", async |backend, prefix| backend.objects.head(&join(prefix, name)).await).await
     }
 
+    /// The same; none if there is no such object, or nobody may know.
+    pub(super) async fn find(&self, name: &Path) -> Result<Option<ObjectMeta>, Error> {
+        let found =
+            self.timed("find", async |backend, prefix| backend.objects.head(&join(prefix, name)).await).await;
+        match found {
+            Ok(object) => Ok(Some(object)),
+            // S3 refuses to tell who may not list.
+            Err(error) if matches!(kind(&error), "not_found" | "denied") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A part of an object, whole.
     pub(super) async fn read(&self, name: &Path, range: Range<u64>) -> Result<Bytes, Error> {
         self.timed("get", async |backend, prefix| backend.objects.get_range(&join(prefix, name), range).await)
@@ -225,11 +237,14 @@ impl Client {
             Ok(backend) => work(&backend, &backend.prefix).await,
             Err(error) => Err(error),
         };
-        // That there is no such object is an answer.
-        let away = done.as_ref().err().filter(|error| is_away(operation, error));
-        let error = done.as_ref().err().filter(|error| away.is_some() || kind(error) != "not_found");
+        let failed = done.as_ref().err();
+        let away = failed.filter(|error| is_away(operation, error));
+        let error = failed.filter(|error| away.is_some() || !is_answer(operation, error));
         self.metrics.asked(operation, begun.elapsed(), error.map(kind));
-        self.note(away);
+        // Nothing to be found says nothing of whether something could be put there.
+        if operation != "find" || failed.is_none() || away.is_some() {
+            self.note(away);
+        }
         done
     }
 
@@ -282,12 +297,17 @@ pub(super) fn kind(error: &Error) -> &'static str {
     }
 }
 
+/// Whether a failure is one that was to be expected: there is no such object, or nobody may know.
+fn is_answer(operation: &str, error: &Error) -> bool {
+    kind(error) == "not_found" || (operation == "find" && kind(error) == "denied")
+}
+
 /// Whether a failure means that nothing else would have gone well either. Who may put objects need not be allowed to list
 /// or to delete them.
 fn is_away(operation: &str, error: &Error) -> bool {
     match kind(error) {
         "unavailable" => true,
-        "denied" => !matches!(operation, "list" | "delete" | "abort"),
+        "denied" => !matches!(operation, "abort" | "delete" | "find" | "list"),
         // There is no such bucket.
         "not_found" => matches!(operation, "put" | "begin"),
         _ => false,
@@ -332,6 +352,7 @@ mod tests {
         std::fs::remove_file(&file).expect("removed");
         assert!(matches!(client.head(&name).await, Err(Error::NotFound { .. })));
         assert!(client.is_up(), "an answer, if not a good one");
+        assert!(client.find(&name).await.expect("an answer").is_none());
         assert!(client.list(&name).await.expect("an answer").is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Sees to it that what shall be in storage gets there, and that what shall go goes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +48,8 @@ pub(super) struct Keeper {
     pause: Pause,
     /// Before a single one goes on.
     pauses: HashMap<String, Pause>,
+    /// Those of which storage has something that is to be replaced.
+    spoiled: HashSet<String>,
     /// Before storage is asked what it has, or to delete something: what it may refuse to those who may upload.
     tidying: Pause,
     sweeper: Sweeper,
@@ -89,6 +91,7 @@ impl Keeper {
             running: JoinSet::new(),
             pause: Pause::none(),
             pauses: HashMap::new(),
+            spoiled: HashSet::new(),
             tidying: Pause::none(),
             sweeper: Sweeper::new(),
             lengths: Lengths::new(),
@@ -265,11 +268,14 @@ impl Keeper {
             warn!(recording = name, "a recording is not in storage any more");
             self.noted(name, self.storage.ledger.forget(name).await);
         }
-        let new = there.iter().filter(|(name, _)| {
-            is_recording(name)
-                && !known.contains_key(*name)
-                && !files.contains(*name)
-                && !self.storage.is_sending(name)
+        let new = there.iter().filter(|(name, stored)| {
+            let is_new = match known.get(*name) {
+                // Somebody has put another one there.
+                Some(Entry::Stored(known)) => known.bytes != stored.bytes,
+                Some(Entry::Uploading(_) | Entry::Deleted { .. }) => false,
+                None => true,
+            };
+            is_recording(name) && is_new && !files.contains(*name) && !self.storage.is_sending(name)
         });
         for (name, stored) in new {
             let noted = self.storage.ledger.note(name, Entry::Stored(*stored)).await;
@@ -301,6 +307,7 @@ impl Keeper {
         *self.storage.waiting.lock() = (files.len(), files.iter().map(|file| file.facts.bytes).sum());
         files.sort_by_key(|file| file.facts.modified);
         self.pauses.retain(|name, _| files.iter().any(|file| file.name == *name));
+        self.spoiled.retain(|name| files.iter().any(|file| file.name == *name));
         let now = Instant::now();
         for file in files {
             let pause = self.pauses.get(&file.name).map_or(now, |pause| pause.until);
@@ -321,13 +328,14 @@ impl Keeper {
             && let Some(name) = self.queue.pop_front()
         {
             let (storage, shutdown) = (self.storage.clone(), self.shutdown.clone());
+            let replaces = self.spoiled.contains(&name);
             let sending = storage.sending.begin(name.clone());
             // Hashing and signing take processor time that nobody who plays shall wait for.
             self.running.spawn_blocking(move || {
                 let _sending = sending;
                 let outcome = Handle::current().block_on(async {
                     tokio::select! {
-                        outcome = upload(&storage, &name) => outcome,
+                        outcome = upload(&storage, &name, replaces) => outcome,
                         () = shutdown.requested() => Err(Failure::Stopped),
                     }
                 });
@@ -343,6 +351,7 @@ impl Keeper {
                 metrics.uploaded("stored");
                 self.pause = Pause::none();
                 self.pauses.remove(name);
+                self.spoiled.remove(name);
                 let mut waiting = self.storage.waiting.lock();
                 waiting.0 = waiting.0.saturating_sub(1);
                 return;
@@ -350,6 +359,9 @@ impl Keeper {
             Err(Failure::Deleted | Failure::Stopped) => metrics.uploaded("abandoned"),
             Err(failure) => {
                 metrics.uploaded("failed");
+                if matches!(failure, Failure::Changed | Failure::Differs) {
+                    self.spoiled.insert(name.to_owned());
+                }
                 self.failed(name, &failure);
             }
         }
@@ -377,7 +389,7 @@ impl Keeper {
     }
 }
 
-async fn upload(storage: &Storage, name: &str) -> Result<(), Failure> {
+async fn upload(storage: &Storage, name: &str, replaces: bool) -> Result<(), Failure> {
     let path = storage.settings.borrow().record.dir.join(name);
     let source = Source::open(path).await?.ok_or(Failure::Busy)?;
     let (begun, bytes) = (Instant::now(), source.facts.bytes);
@@ -389,6 +401,7 @@ async fn upload(storage: &Storage, name: &str) -> Result<(), Failure> {
         name,
         object: &object(name),
         source: &source,
+        replaces,
         on_sent: &on_sent,
     };
     upload.run().await?;

@@ -272,6 +272,11 @@ impl Storage {
         }
     }
 
+    /// Whether there is or was a recording of this name that storage has something of.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.ledger.entry(name).is_some()
+    }
+
     /// A recording in storage.
     pub(crate) fn stored(&self, name: &str) -> Option<Stored> {
         self.ledger.stored(name)

@@ -128,7 +128,13 @@ impl StoredFile {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        Ok(self.storage.client.read(&self.object, range).await?)
+        let wanted = range.end - range.start;
+        let bytes = self.storage.client.read(&self.object, range).await?;
+        // Less would look like the end of the recording.
+        if bytes.len() as u64 != wanted {
+            return Err(StorageError::Away(format!("{} of {wanted} bytes came", bytes.len())));
+        }
+        Ok(bytes)
     }
 }
 

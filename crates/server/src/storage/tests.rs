@@ -15,8 +15,8 @@ use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartId, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tempfile::TempDir;
 
@@ -47,6 +47,8 @@ struct Flaky {
     forgets: AtomicBool,
     /// It changes what it is given.
     lies: AtomicBool,
+    /// It gives a byte less than it is asked for.
+    cuts: AtomicBool,
     /// It never says what it has.
     hangs: AtomicBool,
     /// How often it was asked what it has.
@@ -77,6 +79,12 @@ impl Flaky {
             true => Err(Error::Generic { store: "test", source: "it is away".into() }),
             false => Ok(()),
         }
+    }
+
+    /// Puts a recording there as another server would.
+    async fn hold(&self, name: &str, content: Vec<u8>) {
+        let path = Path::from_iter(["prefix", RECORDINGS, name]);
+        self.memory.put(&path, content.into()).await.expect("in memory");
     }
 
     async fn content(&self, name: &str) -> Option<Bytes> {
@@ -111,7 +119,7 @@ impl ObjectStore for Flaky {
         self.memory.put_multipart_opts(path, options).await
     }
 
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+    async fn get_opts(&self, path: &Path, mut options: GetOptions) -> Result<GetResult> {
         self.asked()?;
         self.gets.fetch_add(1, Ordering::Relaxed);
         if self.hangs.load(Ordering::Relaxed) {
@@ -119,6 +127,11 @@ impl ObjectStore for Flaky {
         }
         if self.keeps.lock().is_some_and(|end| path.as_ref().ends_with(end)) {
             return Err(Error::PermissionDenied { path: path.to_string(), source: "it is kept".into() });
+        }
+        if let (true, Some(GetRange::Bounded(range))) =
+            (self.cuts.load(Ordering::Relaxed), &mut options.range)
+        {
+            range.end -= 1;
         }
         self.memory.get_opts(path, options).await
     }
@@ -404,6 +417,57 @@ async fn a_file_stays_until_storage_has_what_it_has() {
     site.store.lies.store(false, Ordering::Relaxed);
     run.event("recording.uploaded").await;
     assert_eq!(site.store.content(NAME).await.expect("stored"), content);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_server_has_put_there_is_not_replaced() {
+    let site = Site::new();
+    let content = site.leave(NAME, 5_000, OLD);
+    for other in [vec![1; 5_000], vec![1; 10]] {
+        site.store.hold(NAME, other.clone()).await;
+        let mut run = site.run();
+        let Happening::UploadFailed { reason, .. } = run.event("upload.failed").await else { panic!() };
+        assert!(reason.contains("another recording"), "{reason}");
+        tokio::time::sleep(OLD).await;
+        assert_eq!(site.store.content(NAME).await.expect("there"), other);
+        assert_eq!(fs::read(site.path(NAME)).expect("there"), content);
+        assert!(run.storage.is_up());
+        run.stop().await;
+    }
+    let mut run = site.run();
+    run.event("upload.failed").await;
+    site.store.memory.delete(&Path::from_iter(["prefix", RECORDINGS, NAME])).await.expect("deleted");
+    run.event("recording.uploaded").await;
+    assert_eq!(site.store.content(NAME).await.expect("stored"), content);
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_run_has_put_there_is_not_sent_again() {
+    let site = Site::new();
+    let content = site.leave(NAME, LARGE, OLD);
+    site.store.hold(NAME, content).await;
+    let mut run = site.run();
+    run.event("recording.uploaded").await;
+    assert_eq!(site.store.parts_taken.load(Ordering::Relaxed), 0);
+    run.until(async || !site.path(NAME).exists()).await;
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_recording_of_the_same_name_is_noticed() {
+    let site = Site::new();
+    site.store.hold(NAME, vec![0; 10]).await;
+    let run = site.run();
+    let bytes = || run.storage.stored(NAME).map(|stored| stored.bytes);
+    run.until(async || bytes() == Some(10)).await;
+    site.store.hold(NAME, vec![0; 20]).await;
+    run.until(async || {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        bytes() == Some(20)
+    })
+    .await;
+    run.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

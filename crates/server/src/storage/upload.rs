@@ -40,6 +40,9 @@ pub(super) enum Failure {
     /// What storage has is not what was sent.
     #[error("what storage has differs from the file")]
     Differs,
+    /// Another server has put a recording of this name there.
+    #[error("storage has another recording of this name, which is not replaced")]
+    Taken,
     /// Somebody writes the file.
     #[error("the file is being written")]
     Busy,
@@ -60,6 +63,8 @@ pub(super) struct Upload<'a> {
     /// What it is called in storage.
     pub(super) object: &'a Path,
     pub(super) source: &'a Source,
+    /// Whether what storage has is of an earlier try, and not what the file has.
+    pub(super) replaces: bool,
     /// Told how many bytes storage has taken, each time that it has.
     pub(super) on_sent: &'a (dyn Fn(u64) + Sync),
 }
@@ -73,6 +78,9 @@ impl Upload<'_> {
     pub(super) async fn run(&self) -> Result<(), Failure> {
         let bytes = self.source.facts.bytes;
         let part = part_size(bytes);
+        if self.is_there(part).await? {
+            return Ok(());
+        }
         if bytes <= part {
             self.put_whole(bytes).await?;
         } else if self.client.keeps_parts().await? {
@@ -87,6 +95,22 @@ impl Upload<'_> {
             return Err(failure);
         }
         if self.source.is_unchanged().await { Ok(()) } else { Err(Failure::Changed) }
+    }
+
+    /// Whether storage has what the file has, though nobody has noted it: an earlier run came to put it there and no
+    /// further.
+    async fn is_there(&self, part: u64) -> Result<bool, Failure> {
+        if self.replaces || self.ledger.entry(self.name).is_some() {
+            return Ok(false);
+        }
+        if self.client.find(self.object).await?.is_none() {
+            return Ok(false);
+        }
+        match self.compare(part).await {
+            Ok(()) => Ok(true),
+            Err(Failure::Differs) => Err(Failure::Taken),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn put_whole(&self, bytes: u64) -> Result<(), Failure> {

@@ -110,11 +110,12 @@ async fn a_server_that_has_lost_its_data_lists_what_storage_has_as_before() {
     // Each server has a folder of its own, and begins without any data.
     let second = Server::start(&flags).await;
     let (before, base) = (before["recordings"].as_array().expect("a list"), second.url(""));
-    let all = Web::of(&second).await.get_until("/api/v1/recordings", |all| {
+    let are_measured = |all: &Value| {
         let all = all["recordings"].as_array().expect("a list");
         all.len() == 2 && all.iter().all(|recording| !recording["duration"].is_null())
-    });
-    for (after, before) in all.await["recordings"].as_array().expect("a list").iter().zip(before) {
+    };
+    let after = Web::of(&second).await.get_until("/api/v1/recordings", are_measured).await;
+    for (after, before) in after["recordings"].as_array().expect("a list").iter().zip(before) {
         let mut after = after.clone();
         assert!(after["playback"]["rtmp"].as_str().is_some_and(|url| url.starts_with(&base)), "{after}");
         after["playback"] = before["playback"].clone();

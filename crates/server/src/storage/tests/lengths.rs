@@ -15,11 +15,6 @@ fn mp4(seconds: u32, media: usize) -> Vec<u8> {
     [of(b"mdat", &vec![0; media]), of(b"moov", &of(b"mvhd", &numbers))].concat()
 }
 
-async fn put(site: &Site, name: &str, content: Vec<u8>) {
-    let path = Path::from(format!("prefix/recordings/{name}"));
-    site.store.memory.put(&path, content.into()).await.expect("in memory");
-}
-
 fn duration(run: &Run, name: &str) -> Option<f64> {
     run.storage.stored(name).and_then(|stored| stored.duration)
 }
@@ -27,9 +22,10 @@ fn duration(run: &Run, name: &str) -> Option<f64> {
 #[tokio::test(start_paused = true)]
 async fn what_storage_has_is_measured_once() {
     let site = Site::new();
-    put(&site, MP4[0], mp4(61, LARGE)).await;
-    put(&site, MP4[1], b"never finished".to_vec()).await;
-    put(&site, &format!("others/{}", MP4[2]), mp4(5, 10)).await;
+    site.store.hold(MP4[0], mp4(61, LARGE)).await;
+    site.store.hold(MP4[1], b"never finished".to_vec()).await;
+    let below = Path::from_iter(["prefix", RECORDINGS, "others", MP4[2]]);
+    site.store.memory.put(&below, mp4(5, 10).into()).await.expect("in memory");
     let run = site.run();
     run.until(async || duration(&run, MP4[0]) == Some(61.0)).await;
     tokio::time::sleep(OLD * 2).await;
@@ -47,7 +43,7 @@ async fn what_storage_has_is_measured_once() {
 async fn what_cannot_be_read_keeps_nobody_waiting_and_is_tried_again() {
     let site = Site::new();
     for name in MP4 {
-        put(&site, name, mp4(7, 10)).await;
+        site.store.hold(name, mp4(7, 10)).await;
     }
     *site.store.keeps.lock() = Some(MP4[0]);
     let run = site.run();
@@ -63,7 +59,7 @@ async fn what_cannot_be_read_keeps_nobody_waiting_and_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_server_stops_while_storage_hangs() {
     let site = Site::new();
-    put(&site, MP4[0], mp4(7, 10)).await;
+    site.store.hold(MP4[0], mp4(7, 10)).await;
     site.store.hangs.store(true, Ordering::Relaxed);
     let run = site.run();
     // The clock stands while a thread waits for storage.

@@ -64,3 +64,19 @@ async fn who_plays_does_not_wait_for_storage_that_hangs() {
     drop(file);
     run.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_storage_cuts_off_is_no_end() {
+    let site = Site::new();
+    let (run, content) = stored(&site).await;
+    let file = run.storage.open(NAME).expect("stored");
+    site.store.cuts.store(true, Ordering::Relaxed);
+    let mut bytes = [0; 4];
+    let cut = file.read_at(&mut bytes, 8).await.expect_err("less than was asked for");
+    assert!(matches!(cut, StorageError::Away(_)), "{cut}");
+    site.store.cuts.store(false, Ordering::Relaxed);
+    assert_eq!(file.read_at(&mut bytes, 8).await.expect("all of it"), 4);
+    assert_eq!(bytes, content[8..12]);
+    drop(file);
+    run.stop().await;
+}
