@@ -9,8 +9,9 @@ CARGO_FLAGS ?=
 # Seconds each fuzz target runs, and how many run at once.
 TIME ?= 60
 JOBS ?= 1
-# What make bench and make microbench pass on.
+# What make bench, make soak and make microbench pass on.
 BENCH ?=
+SOAK ?=
 MICROBENCH ?= --bench '*'
 
 .PHONY: help
@@ -66,6 +67,10 @@ fuzz: ## fuzz every parser for TIME seconds each, JOBS at once
 .PHONY: bench
 bench: build test-deps ## compare with nginx-rtmp and the floor, in turns (BENCH='--players 200 --rounds 5')
 	scripts/bench $(BENCH)
+
+.PHONY: soak
+soak: build ## wear the server out with clients that come and go, then look what is left (SOAK='--minutes 20 --cycles 10000')
+	scripts/soak $(SOAK)
 
 .PHONY: microbench
 microbench: build-deps ## time the parsers, the chunk layer and the log by themselves (MICROBENCH='--bench chunks -- decode')
