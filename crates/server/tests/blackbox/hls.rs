@@ -107,7 +107,7 @@ impl Show {
 }
 
 /// The addresses in a playlist, as they stand there.
-fn addresses(playlist: &str) -> Vec<&str> {
+pub(crate) fn addresses(playlist: &str) -> Vec<&str> {
     playlist.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
@@ -129,7 +129,7 @@ fn quoted<'a>(line: &'a str, attribute: &str) -> &'a str {
 }
 
 /// The name of the part that a playlist announces, and its place.
-fn hint(playlist: &str) -> (&str, u64, u64) {
+pub(crate) fn hint(playlist: &str) -> (&str, u64, u64) {
     let name = quoted(value(playlist, "#EXT-X-PRELOAD-HINT:"), "URI");
     let stem = name.split(".m4s").next().unwrap_or_default();
     let mut numbers = stem.rsplit('-').map(|field| field.parse().expect("a number"));
@@ -156,7 +156,7 @@ impl<'a> Viewer<'a> {
         self.web.request(Method::GET, &format!("{}/{address}", self.base))
     }
 
-    async fn get(&self, address: &str) -> Answer {
+    pub(crate) async fn get(&self, address: &str) -> Answer {
         self.web.get(&format!("{}/{address}", self.base)).await
     }
 
@@ -166,7 +166,7 @@ impl<'a> Viewer<'a> {
     }
 
     /// The media playlist, with what a player adds to its address.
-    async fn reload(&self, directives: &str) -> Answer {
+    pub(crate) async fn reload(&self, directives: &str) -> Answer {
         self.get(&format!("{}&{directives}", self.child)).await
     }
 
@@ -175,7 +175,7 @@ impl<'a> Viewer<'a> {
     }
 
     /// The media playlist, when it is as it shall be.
-    async fn playlist_until(&self, is_right: impl Fn(&str) -> bool) -> String {
+    pub(crate) async fn playlist_until(&self, is_right: impl Fn(&str) -> bool) -> String {
         let begun = Instant::now();
         loop {
             let playlist = self.playlist().await;

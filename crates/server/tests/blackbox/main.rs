@@ -10,6 +10,7 @@ mod command_line;
 mod demo;
 mod gauges;
 mod hls;
+mod hls_http2;
 mod hostile;
 mod http;
 mod http_flv;
