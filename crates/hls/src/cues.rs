@@ -90,6 +90,8 @@ pub(crate) struct Cues {
 
 #[derive(Debug)]
 struct Listed {
+    /// How many there were before it.
+    number: u64,
     date: SystemTime,
     tag: String,
 }
@@ -100,14 +102,21 @@ impl Cues {
         if self.listed.len() == MAX_CUES {
             self.listed.pop_front();
         }
-        let id = format!("{scope}-{}", self.count);
+        let number = self.count;
+        let id = format!("{scope}-{number}");
         self.count += 1;
-        self.listed.push_back(Listed { date, tag: cue.tag(&id, date) });
+        self.listed.push_back(Listed { number, date, tag: cue.tag(&id, date) });
     }
 
     /// Playlists begin at `first` now.
     pub(crate) fn forget_before(&mut self, first: SystemTime) {
         self.listed.retain(|cue| cue.date >= first);
+    }
+
+    /// The tags of those that came after the first `seen` of all, and how many there have been.
+    pub(crate) fn since(&self, seen: u64) -> (impl Iterator<Item = &str>, u64) {
+        let new = self.listed.iter().filter(move |cue| cue.number >= seen);
+        (new.map(|cue| &*cue.tag), self.count)
     }
 
     /// The tags, in the order they came.

@@ -73,10 +73,13 @@ impl Lookup {
     }
 }
 
-/// How far somebody has come who wants every finished segment once.
+/// How far somebody has come who wants every finished segment once, and every cue.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
+    /// The number of the next segment.
     next: u64,
+    /// Cues so far.
+    cues: u64,
 }
 
 impl Packager {
@@ -270,6 +273,14 @@ impl Packager {
         }
         cursor.next = next + 1;
         self.output.renditions.iter().filter_map(|rendition| rendition.segment(next).cloned()).collect()
+    }
+
+    /// The tags of what the publisher has told of moments (`EXT-X-DATERANGE`) that `cursor` has not seen, in the order they
+    /// came. Of more than 64 the newest.
+    pub fn next_cues(&self, cursor: &mut Cursor) -> Vec<String> {
+        let (tags, count) = self.output.cues.since(cursor.cues);
+        cursor.cues = count;
+        tags.map(str::to_owned).collect()
     }
 
     /// Whether a segment is the one that is being made.

@@ -6,7 +6,7 @@ use super::golden::{push_all, rendition};
 use super::source::{TrackPlan, aac_48k, publish};
 use super::timing::watch;
 use crate::cues::MAX_CUES;
-use crate::{Config, Packager, PlaylistRequest};
+use crate::{Config, Cursor, Packager, PlaylistRequest};
 
 /// Names are as long as 16 bits can say.
 fn put(text: &str, message: &mut Vec<u8>) {
@@ -204,4 +204,23 @@ fn a_strict_player_accepts_them() {
     packager.finish();
     checker.look(&packager);
     assert_eq!(checker.cues(), 40);
+}
+
+#[test]
+fn each_tag_is_handed_out_once() {
+    let (mut packager, mut cursor) = (Packager::new(config()), Cursor::default());
+    assert!(packager.next_cues(&mut cursor).is_empty());
+    let told: Vec<_> = (0..3).map(|n| cue("onTextData", n * 1000 + 500, &[("n", &n.to_string())])).collect();
+    push_all(&mut packager, &show(0, 4, &told[..2]));
+    let seen = packager.next_cues(&mut cursor);
+    assert!(seen.len() == 2 && seen == all_tags(&mut packager), "{seen:?}");
+    assert!(packager.next_cues(&mut cursor).is_empty());
+    push_all(&mut packager, &told[2..]);
+    assert!(packager.next_cues(&mut cursor)[0].ends_with(",X-N=\"2\""));
+    // Of too many the newest, and what has left the playlists with its moment is not missed.
+    let many: Vec<_> = (0..200).map(|n| cue("onTextData", 4000 + n, &[("n", "x")])).collect();
+    push_all(&mut packager, &many);
+    assert_eq!(packager.next_cues(&mut cursor).len(), MAX_CUES);
+    push_all(&mut packager, &show(4, 60, &[]));
+    assert!(all_tags(&mut packager).is_empty() && packager.next_cues(&mut cursor).is_empty());
 }

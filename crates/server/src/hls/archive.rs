@@ -1,6 +1,6 @@
 //! Hands what is packaged to storage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,9 +17,14 @@ pub(super) struct Archive {
     archiver: Archiver,
     /// What the playlists have said last: the init segment, and the discontinuity.
     said: HashMap<RenditionId, (String, u64)>,
+    /// Bytes that cues may still have.
+    room_for_cues: usize,
     /// The multivariant playlist that was handed over.
     multivariant: Option<Arc<Text>>,
 }
+
+/// Bytes of cues in a playlist, which is kept and written as a whole. Later ones are left out.
+const MAX_CUES: usize = 1 << 20;
 
 impl Archive {
     /// Begins one, named by the time.
@@ -29,18 +34,26 @@ impl Archive {
         Self {
             archiver: Archiver::begin(&app.storage, &app.shutdown, key.as_str(), &name),
             said: HashMap::new(),
+            room_for_cues: MAX_CUES,
             multivariant: None,
         }
     }
 
-    /// Takes segments, and the multivariant playlist if that is another one now.
+    /// Takes segments with the cues that came meanwhile, and the multivariant playlist if that is another one now.
     pub(super) fn take(
         &mut self,
         segments: &[Arc<Segment>],
+        cues: &[String],
         multivariant: impl FnOnce() -> Option<Arc<Text>>,
     ) {
+        let cues = self.lines(cues);
+        let mut told = HashSet::new();
         for segment in segments {
-            let tags = self.tags(segment);
+            let mut tags = self.tags(segment);
+            // All playlists have the same cues, and where in a playlist they stand means nothing.
+            if told.insert(segment.init.rendition) {
+                tags.push_str(&cues);
+            }
             self.archiver.take(Piece::Segment(storage::Segment {
                 playlist: segment.init.rendition.playlist(),
                 tags,
@@ -56,6 +69,19 @@ impl Archive {
             self.archiver.take(Piece::Multivariant(plain));
             self.multivariant = Some(text);
         }
+    }
+
+    /// As many tags as there is room for, a line each.
+    fn lines(&mut self, cues: &[String]) -> String {
+        let mut lines = String::new();
+        for cue in cues {
+            let left = self.room_for_cues.checked_sub(cue.len() + 1);
+            self.room_for_cues = left.unwrap_or(0);
+            if left.is_some() {
+                lines.extend([cue, "\n"]);
+            }
+        }
+        lines
     }
 
     /// What stands before a segment: a new init segment, which is handed over too, a discontinuity, the time.

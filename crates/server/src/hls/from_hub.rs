@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Feed {
     app: Arc<App>,
     output: Arc<Output>,
-    /// The segments that have been counted.
+    /// The segments that have been counted, and the cues that came with them.
     counted: Cursor,
     /// The publication that was read last.
     last: Option<StreamId>,
@@ -170,7 +170,7 @@ impl Feed {
     /// Changes the output and counts the segments that come of it.
     fn change(&mut self, change: impl FnOnce(&mut Packager)) {
         let (counted, left_out) = (&mut self.counted, &mut self.left_out);
-        let finished = self.output.change(|packager| {
+        let (finished, cues) = self.output.change(|packager| {
             change(packager);
             for (track, error) in packager.unwritable() {
                 if !left_out.contains(&(track, error)) {
@@ -182,16 +182,18 @@ impl Feed {
             loop {
                 let next = packager.next_finished(counted);
                 if next.is_empty() {
-                    return finished;
+                    break;
                 }
                 finished.extend(next);
             }
+            let cues = if finished.is_empty() { Vec::new() } else { packager.next_cues(counted) };
+            (finished, cues)
         });
         if !self.app.settings().hls.archive {
             self.archive = None;
         } else if !finished.is_empty() {
             let archive = self.archive.get_or_insert_with(|| Archive::begin(&self.app, self.output.key()));
-            archive.take(&finished, || self.output.text(Playlist::Multivariant, ""));
+            archive.take(&finished, &cues, || self.output.text(Playlist::Multivariant, ""));
         }
         for segment in finished.iter().filter(|segment| !segment.is_gap()) {
             self.app.metrics.hls.segment(segment);

@@ -78,7 +78,7 @@ impl Show {
         Self { picture: 60_000, ..Self::start(server, path).await }
     }
 
-    async fn send(&mut self, kind: MediaType, at: u64, body: Bytes) {
+    pub(crate) async fn send(&mut self, kind: MediaType, at: u64, body: Bytes) {
         self.publisher.send(kind, at as u32, body).await.expect("sent");
     }
 

@@ -363,6 +363,23 @@ async fn more_tracks_than_one_go_to_those_who_understand_them() {
     }
 }
 
+/// Pictures of two tracks in one message (`ManyTracks`): who knows nothing of that gets the first as if it were alone.
+#[tokio::test]
+async fn of_many_tracks_in_one_message_everybody_gets_the_first() {
+    let server = Server::start("").await;
+    let mut one = Wire::connect(server.address(), "live").await;
+    one.play("show").await.expect("it may play");
+    let mut show = publisher(&server, "live/show").await;
+    // Sequence start, a key frame and another one: the header with many tracks and alone, and the packet type.
+    for (at, many, alone, packet) in [(0, 0x96, 0x90, 0), (0, 0x96, 0x93, 3), (40, 0xA6, 0xA3, 3)] {
+        let tracks = [0, 1].map(|index| [&[index, 0, 0, 30][..], &[packet << 4 | index; 30]].concat());
+        let message = body(many, &[&[0x10 | packet], b"hvc1", &tracks.concat()]);
+        send(&mut show, [(MediaType::Video, at, message)]).await;
+        let expected = body(alone, &[b"hvc1", &[packet << 4; 30]]);
+        assert_eq!(told(one.next_media().await), (at, expected));
+    }
+}
+
 #[tokio::test]
 async fn nanoseconds_go_to_those_who_understand_them() {
     let server = Server::start("").await;

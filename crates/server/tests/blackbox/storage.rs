@@ -5,10 +5,13 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use flumen_amf0::{Object, encode_all};
+use flumen_rtmp::proto::MediaType;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::hls::Show;
 use crate::program::Program;
 use crate::server::Server;
 use crate::stream::{Feed, Viewer, a_moment};
@@ -225,6 +228,28 @@ async fn a_stream_stays_as_hls() {
         for name in text.lines().filter(|line| !line.starts_with('#')).chain([init]) {
             assert!(fs::metadata(show.join(name)).expect("it is there").len() > 0, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_archive_tells_of_moments() {
+    let server = Server::start("--hls-archive --hls-segment-duration 1s --storage-url file:kept").await;
+    let mut show = Show::start(&server, "live/show").await;
+    for (at, text) in [(440, "first"), (2680, "second")] {
+        show.until(at).await;
+        let object = Object::default().with("text", text);
+        show.send(MediaType::Data, at, encode_all(&["onTextData".into(), object.into()]).into()).await;
+    }
+    show.until(3500).await;
+    show.finish().await;
+    server.logged(&[r#""msg":"archived""#]).await;
+    let folder = server.folder().join("kept/hls/live/show");
+    let folder = fs::read_dir(folder).expect("a folder").next().expect("a show").expect("a folder").path();
+    for playlist in ["v0.m3u8", "a0.m3u8"] {
+        let text = fs::read_to_string(folder.join(playlist)).expect("a media playlist");
+        let cues: Vec<_> = text.lines().filter(|line| line.starts_with("#EXT-X-DATERANGE:ID=")).collect();
+        let [first, second] = cues[..] else { panic!("two cues in {text}") };
+        assert!(first.ends_with(",X-TEXT=\"first\"") && second.ends_with(",X-TEXT=\"second\""), "{text}");
     }
 }
 
