@@ -86,6 +86,8 @@ fn assert_captioned(input: impl AsRef<OsStr>) {
 /// A server that keeps everything that was published, as HLS and as a recording of this format.
 fn keeping(format: &str) -> Server {
     let settings = [
+        // A machine that stands still for a while ends nothing.
+        ("FLUMEN_PUBLISH_TIMEOUT", "2m"),
         ("FLUMEN_HLS_ALWAYS", "true"),
         ("FLUMEN_HLS_SEGMENT_DURATION", "1s"),
         ("FLUMEN_HLS_DVR_WINDOW", "10m"),

@@ -89,6 +89,8 @@ fn assert_kept(case: &Case) {
     let file = with_pictures(case, folder.path());
     let published = tracks_of(legacy_ffmpeg(), &file);
     let settings = [
+        // A machine that stands still for a while ends nothing.
+        ("FLUMEN_PUBLISH_TIMEOUT", "2m"),
         ("FLUMEN_HLS_ALWAYS", "true"),
         ("FLUMEN_HLS_SEGMENT_DURATION", "1s"),
         ("FLUMEN_HLS_DVR_WINDOW", "10m"),
