@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use flumen_hub::{Event, Place, StreamKey, SubscribeError, SubscribeOptions, Subscriber, TrackInfo, Wake};
+use flumen_hub::{Event, Place, StreamKey, SubscribeError, SubscribeOptions, Subscriber, TrackInfo};
 use flumen_media::flv::Dialect;
 use flumen_media::{Frame, MediaKind, TrackId};
 use flumen_rtmp::SharedWriter;
@@ -22,7 +22,6 @@ use tracing::info;
 use crate::app::App;
 use crate::auth::{Action, Protocol, Request as AuthRequest, Shown};
 use crate::clients::{Role, Ticket};
-use crate::config::Linger;
 use crate::encodings::{Encodings, Hub};
 use crate::fanout::{Audience, Fanout, Form, Seat};
 use crate::http::{Peer, Problem};
@@ -83,10 +82,7 @@ impl Viewer {
         let asked = AuthRequest { action: Action::Play, key, shown: &shown, remote: remote.ip(), protocol };
         let decision =
             app.auth.decide(asked).await.inspect_err(|denied| info!(reason = %denied, "refused"))?;
-        let (wake, linger) = match app.settings().play.linger {
-            Linger::Auto => (Wake::Video, Duration::ZERO),
-            Linger::Fixed(linger) => (Wake::Every, linger),
-        };
+        let (wake, linger) = app.settings().play.linger.reading();
         let options = SubscribeOptions { wait: false, wake, ..SubscribeOptions::new(protocol.label()) };
         let newcomer = Newcomer { key: &decision.key, protocol, remote };
         let subscriber = match newcomer.subscribe(app, options) {

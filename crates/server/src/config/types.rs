@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use flumen_hub::Wake;
 use reqwest::Url;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
@@ -225,6 +226,16 @@ pub enum Linger {
     Auto,
     /// Exactly this long; zero writes every message at once.
     Fixed(Duration),
+}
+
+impl Linger {
+    /// What wakes a reader of a stream, and how long it then gathers packets.
+    pub(crate) fn reading(self) -> (Wake, Duration) {
+        match self {
+            Self::Auto => (Wake::Video, Duration::ZERO),
+            Self::Fixed(linger) => (Wake::Every, linger),
+        }
+    }
 }
 
 impl Textual for Linger {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flumen_hub::{Event, Place, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber, Wake};
+use flumen_hub::{Event, Place, StreamKey, SubscribeEnd, SubscribeError, SubscribeOptions, Subscriber};
 use flumen_media::flv::{Dialect, TagType};
 use flumen_media::{Frame, FrameKind, MediaKind, Timestamp};
 use flumen_rtmp::SharedWriter;
@@ -11,7 +11,7 @@ use flumen_rtmp::proto::{Error, MediaType, MessageStreamId, Output, ServerSessio
 use tokio::time::Instant;
 use tracing::{Span, debug};
 
-use crate::config::{Linger, Play};
+use crate::config::Play;
 use crate::encodings::{Encodings, media};
 use crate::fanout::{Audience, Fanout, Form, Seat};
 use crate::metrics::Delivery;
@@ -56,10 +56,7 @@ impl Egress {
         delivery: Delivery,
         subscribe: impl FnOnce(SubscribeOptions) -> Result<Subscriber<Encodings>, SubscribeError>,
     ) -> Result<Self, SubscribeError> {
-        let (wake, linger) = match settings.linger {
-            Linger::Auto => (Wake::Video, Duration::ZERO),
-            Linger::Fixed(linger) => (Wake::Every, linger),
-        };
+        let (wake, linger) = settings.linger.reading();
         let options = SubscribeOptions { wait: settings.wait, wake, ..SubscribeOptions::new("rtmp") };
         let subscriber = subscribe(options)?;
         Ok(Self {
@@ -235,6 +232,7 @@ impl Egress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Linger;
     use crate::encodings::Hub;
     use crate::metrics::Metrics;
     use bytes::Bytes;
