@@ -111,6 +111,10 @@ impl Client {
         self.session.bytes_received()
     }
 
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     /// The socket, for whoever only counts from now on.
     pub(super) fn into_socket(self) -> TcpStream {
         self.tcp

@@ -92,6 +92,10 @@ impl FlvClient {
         self.received
     }
 
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     /// The socket, for whoever only counts from now on.
     pub(super) fn into_socket(self) -> TcpStream {
         self.tcp
