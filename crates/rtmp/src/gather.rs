@@ -5,6 +5,9 @@
 //! the connection only when more has come than sound alone. It is asked for nothing of the kind while a message is
 //! unfinished, where pictures are small, rare or irregular, and no more when they stop: sound alone soon comes to as much as a
 //! picture, and what is less waits for [`PATIENCE`] at most.
+//!
+//! A publisher that leaves Nagle's algorithm on (FFmpeg) waits in its turn until its sound is acknowledged, which nobody does who
+//! sleeps over it. Its pictures then come two at a time and late, and it is not gathered any more.
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +20,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Pictures after which it is decided anew.
 const WINDOW: u32 = 30;
+
+/// So many pictures of a window that come in one read with the one before have waited for us. Some do on any network.
+const TOO_MANY_TOGETHER: u32 = WINDOW / 4;
 
 /// Pictures that are farther apart on average are not waited for: sound would come late.
 const MAX_DISTANCE: Duration = Duration::from_millis(50);
@@ -48,11 +54,12 @@ impl Gathering {
 
     /// Learns from a message.
     pub(crate) fn saw(&mut self, media: &Media, now: Instant) {
-        self.rhythm.saw(media.kind, media.payload.len() + HEADERS, now);
+        self.rhythm.saw(media.kind, media.timestamp, media.payload.len() + HEADERS, now);
     }
 
     /// Something was read at `now`.
     pub(crate) fn heard(&mut self, now: Instant) {
+        self.rhythm.read();
         if self.in_force > EVERY_BYTE {
             self.until.as_mut().reset(now + PATIENCE);
         }
@@ -89,6 +96,12 @@ struct Rhythm {
     /// When the window began.
     since: Instant,
     pictures: u32,
+    /// How many of them came in one read with the one before.
+    together: u32,
+    /// When the last picture of the last read is due; those of several tracks are due at once.
+    picture: Option<u32>,
+    /// Whether waiting for pictures has kept them waiting.
+    gave_up: bool,
     least_picture: usize,
     /// Bytes of sound since the last picture, and the most there were between two.
     sound: usize,
@@ -97,11 +110,25 @@ struct Rhythm {
 
 impl Rhythm {
     fn new(now: Instant) -> Self {
-        let (pictures, least_picture) = (0, usize::MAX);
-        Self { threshold: EVERY_BYTE, since: now, pictures, least_picture, sound: 0, most_sound: 0 }
+        Self {
+            threshold: EVERY_BYTE,
+            since: now,
+            pictures: 0,
+            together: 0,
+            picture: None,
+            gave_up: false,
+            least_picture: usize::MAX,
+            sound: 0,
+            most_sound: 0,
+        }
     }
 
-    fn saw(&mut self, kind: MediaType, bytes: usize, now: Instant) {
+    /// What comes from now on comes in another read.
+    fn read(&mut self) {
+        self.picture = None;
+    }
+
+    fn saw(&mut self, kind: MediaType, timestamp: u32, bytes: usize, now: Instant) {
         match kind {
             MediaType::Audio => {
                 self.sound += bytes;
@@ -114,12 +141,19 @@ impl Rhythm {
                 self.least_picture = self.least_picture.min(bytes);
                 self.most_sound = self.most_sound.max(std::mem::take(&mut self.sound));
                 self.pictures += 1;
+                let before = self.picture.replace(timestamp);
+                self.together += u32::from(before.is_some_and(|before| before != timestamp));
+                if self.threshold > EVERY_BYTE && self.together > TOO_MANY_TOGETHER {
+                    self.gave_up = true;
+                    self.lost(now);
+                }
             }
             MediaType::Data => {}
         }
         if self.pictures == WINDOW {
-            let steady = now - self.since <= MAX_DISTANCE * WINDOW;
-            *self = Self { threshold: if steady { self.worth() } else { EVERY_BYTE }, ..Self::new(now) };
+            let steady = now - self.since <= MAX_DISTANCE * WINDOW && !self.gave_up;
+            let threshold = if steady { self.worth() } else { EVERY_BYTE };
+            *self = Self { threshold, picture: self.picture, ..self.anew(now) };
         }
     }
 
@@ -134,7 +168,12 @@ impl Rhythm {
 
     /// No picture came.
     fn lost(&mut self, now: Instant) {
-        *self = Self::new(now);
+        *self = self.anew(now);
+    }
+
+    /// Nothing is known but that it was in vain.
+    fn anew(&self, now: Instant) -> Self {
+        Self { gave_up: self.gave_up, ..Self::new(now) }
     }
 }
 
