@@ -7,7 +7,7 @@
 //! picture, and what is less waits for [`PATIENCE`] at most.
 //!
 //! A publisher that leaves Nagle's algorithm on (FFmpeg) waits in its turn until its sound is acknowledged, which nobody does who
-//! sleeps over it. Its pictures then come two at a time and late, and it is not gathered any more.
+//! sleeps over it. Its pictures then come two at a time and late, and it is left alone, the longer the more often it was so.
 
 use std::io;
 use std::pin::Pin;
@@ -21,8 +21,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Pictures after which it is decided anew.
 const WINDOW: u32 = 30;
 
-/// So many pictures of a window that come in one read with the one before have waited for us. Some do on any network.
-const TOO_MANY_TOGETHER: u32 = WINDOW / 4;
+/// Reads of a window that bring several pictures at once, from which on these have most likely waited for us. On any network some
+/// do.
+const TOO_MANY_CROWDED: u32 = WINDOW / 4;
+
+/// For how many windows a publisher is left alone that was kept waiting, the first time and at most: 8 s and an hour.
+const REST: u32 = 8;
+const MAX_REST: u32 = 4096;
 
 /// Pictures that are farther apart on average are not waited for: sound would come late.
 const MAX_DISTANCE: Duration = Duration::from_millis(50);
@@ -96,16 +101,32 @@ struct Rhythm {
     /// When the window began.
     since: Instant,
     pictures: u32,
-    /// How many of them came in one read with the one before.
-    together: u32,
-    /// When the last picture of the last read is due; those of several tracks are due at once.
-    picture: Option<u32>,
-    /// Whether waiting for pictures has kept them waiting.
-    gave_up: bool,
+    /// How many reads brought several.
+    crowded: u32,
+    last_read: Read,
+    /// For how many windows nothing is waited for, and for how many the next time.
+    rest: u32,
+    next_rest: u32,
     least_picture: usize,
     /// Bytes of sound since the last picture, and the most there were between two.
     sound: usize,
     most_sound: usize,
+}
+
+/// What a read has brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Read {
+    /// When its first picture is due; those of several tracks are due at once.
+    picture: Option<u32>,
+    is_crowded: bool,
+}
+
+impl Read {
+    /// It has brought a picture. Whether that was the second one.
+    fn crowds(&mut self, timestamp: u32) -> bool {
+        let is_another = *self.picture.get_or_insert(timestamp) != timestamp;
+        is_another && !std::mem::replace(&mut self.is_crowded, true)
+    }
 }
 
 impl Rhythm {
@@ -114,9 +135,10 @@ impl Rhythm {
             threshold: EVERY_BYTE,
             since: now,
             pictures: 0,
-            together: 0,
-            picture: None,
-            gave_up: false,
+            crowded: 0,
+            last_read: Read::default(),
+            rest: 0,
+            next_rest: REST,
             least_picture: usize::MAX,
             sound: 0,
             most_sound: 0,
@@ -125,7 +147,7 @@ impl Rhythm {
 
     /// What comes from now on comes in another read.
     fn read(&mut self) {
-        self.picture = None;
+        self.last_read = Read::default();
     }
 
     fn saw(&mut self, kind: MediaType, timestamp: u32, bytes: usize, now: Instant) {
@@ -141,19 +163,19 @@ impl Rhythm {
                 self.least_picture = self.least_picture.min(bytes);
                 self.most_sound = self.most_sound.max(std::mem::take(&mut self.sound));
                 self.pictures += 1;
-                let before = self.picture.replace(timestamp);
-                self.together += u32::from(before.is_some_and(|before| before != timestamp));
-                if self.threshold > EVERY_BYTE && self.together > TOO_MANY_TOGETHER {
-                    self.gave_up = true;
+                self.crowded += u32::from(self.last_read.crowds(timestamp));
+                if self.threshold > EVERY_BYTE && self.crowded >= TOO_MANY_CROWDED {
+                    (self.rest, self.next_rest) = (self.next_rest, (2 * self.next_rest).min(MAX_REST));
                     self.lost(now);
                 }
             }
             MediaType::Data => {}
         }
         if self.pictures == WINDOW {
-            let steady = now - self.since <= MAX_DISTANCE * WINDOW && !self.gave_up;
+            let steady = now - self.since <= MAX_DISTANCE * WINDOW && self.rest == 0;
             let threshold = if steady { self.worth() } else { EVERY_BYTE };
-            *self = Self { threshold, picture: self.picture, ..self.anew(now) };
+            let (last_read, rest) = (self.last_read, self.rest.saturating_sub(1));
+            *self = Self { threshold, last_read, rest, ..self.anew(now) };
         }
     }
 
@@ -171,9 +193,9 @@ impl Rhythm {
         *self = self.anew(now);
     }
 
-    /// Nothing is known but that it was in vain.
+    /// Nothing is known but how often it was in vain.
     fn anew(&self, now: Instant) -> Self {
-        Self { gave_up: self.gave_up, ..Self::new(now) }
+        Self { rest: self.rest, next_rest: self.next_rest, ..Self::new(now) }
     }
 }
 

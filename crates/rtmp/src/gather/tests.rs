@@ -49,23 +49,44 @@ fn one_small_picture_ends_it_for_a_window() {
     assert_eq!(thresholds, [1200, 1200, EVERY_BYTE, 1200, 1200]);
 }
 
+/// Lets `pictures` come, so many `at_once`, with sound.
+fn in_crowds(rhythm: &mut Rhythm, pictures: u32, at_once: u32) {
+    for picture in 0..pictures {
+        if picture % at_once == 0 {
+            rhythm.read();
+        }
+        let at = rhythm.since + SECOND / 30;
+        rhythm.saw(MediaType::Audio, picture, 300, at);
+        rhythm.saw(MediaType::Video, picture, 10_000, at);
+    }
+}
+
 #[test]
 fn who_waits_for_an_answer_is_not_kept_waiting() {
-    let start = Instant::now();
-    let mut rhythm = Rhythm::new(start);
-    let mut second_in_pairs = |number: u32| {
-        for picture in 0..30 {
-            if picture % 2 == 0 {
-                rhythm.read();
-            }
-            rhythm.saw(MediaType::Audio, picture, 300, start + SECOND * number);
-            rhythm.saw(MediaType::Video, picture, 10_000, start + SECOND * number + SECOND * picture / 30);
-        }
-        rhythm.threshold
-    };
+    let mut rhythm = Rhythm::new(Instant::now());
     // They come so before anybody waits for them: nobody knows why.
-    assert_eq!(second_in_pairs(0), 600);
-    assert_eq!([1, 2, 3].map(second_in_pairs), [EVERY_BYTE; 3]);
+    in_crowds(&mut rhythm, WINDOW, 2);
+    assert_eq!(rhythm.threshold, 600);
+    in_crowds(&mut rhythm, WINDOW / 2, 2);
+    assert_eq!((rhythm.threshold, rhythm.rest, rhythm.next_rest), (EVERY_BYTE, REST, 2 * REST));
+    in_crowds(&mut rhythm, WINDOW * REST, 1);
+    assert_eq!((rhythm.threshold, rhythm.rest), (EVERY_BYTE, 0));
+    in_crowds(&mut rhythm, WINDOW, 1);
+    assert_eq!(rhythm.threshold, 600, "it is tried again");
+    for _ in 0..20 {
+        let windows = rhythm.rest + 2;
+        in_crowds(&mut rhythm, WINDOW * windows, 2);
+    }
+    assert_eq!(rhythm.next_rest, MAX_REST);
+}
+
+#[test]
+fn a_pause_of_our_own_is_no_reason() {
+    let mut rhythm = Rhythm::new(Instant::now());
+    in_crowds(&mut rhythm, WINDOW, 1);
+    in_crowds(&mut rhythm, WINDOW / 2, WINDOW / 2);
+    in_crowds(&mut rhythm, WINDOW, 1);
+    assert_eq!(rhythm.threshold, 600);
 }
 
 #[test]
