@@ -12,6 +12,7 @@ mod client;
 mod driver;
 mod error;
 mod gather;
+mod kept_open;
 mod server;
 mod stream;
 #[cfg(target_os = "linux")]

@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::TlsStream;
 
+use crate::kept_open::KeptOpen;
+
 /// The longest pause that Linux takes for `SO_KEEPALIVE`: 15 bits of seconds, nine hours.
 const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
@@ -98,7 +100,7 @@ impl Plain {
     }
 
     pub(crate) fn writer(&self) -> SharedWriter {
-        SharedWriter(self.write.clone())
+        self.write.clone().into()
     }
 }
 
@@ -114,12 +116,12 @@ impl Drop for Plain {
 
 /// Writes to a connection from outside of its task, without ever waiting.
 #[derive(Clone, Debug)]
-pub struct SharedWriter(Arc<OwnedWriteHalf>);
+pub struct SharedWriter(KeptOpen);
 
 impl From<Arc<OwnedWriteHalf>> for SharedWriter {
     /// Of a connection that is not this crate's.
     fn from(write: Arc<OwnedWriteHalf>) -> Self {
-        Self(write)
+        Self(KeptOpen::new(write))
     }
 }
 
@@ -131,7 +133,7 @@ impl SharedWriter {
     pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         // Not through the runtime, whose record of which sockets are ready is one more cache miss for each of them. It learns
         // of a full socket from the connection, which goes on with what is left.
-        let socket = SockRef::from(self.0.as_ref().as_ref());
+        let socket = SockRef::from(&self.0);
         match pieces {
             // The cheaper call.
             [piece] => socket.send(piece),

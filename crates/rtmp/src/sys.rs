@@ -1,4 +1,4 @@
-//! Two socket options that no crate in use wraps safely, and all the unsafe code of this crate.
+//! Two socket options that no crate in use wraps safely.
 
 #![allow(unsafe_code)]
 

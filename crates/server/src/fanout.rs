@@ -113,7 +113,7 @@ pub(crate) struct Left {
     pub(crate) rest: Bytes,
 }
 
-/// A player as its shard knows it. The socket stands beside the state, so that the two are fetched from memory at once.
+/// A player as its shard knows it.
 struct Member {
     socket: SharedWriter,
     player: Arc<Player>,
@@ -124,12 +124,13 @@ struct Player {
     released: Notify,
 }
 
+/// Small: each write to each player looks into it, and finds it in no cache.
 struct PlayerState {
     /// Whether the shard may write.
     seated: bool,
     place: Place,
     written: u64,
-    rest: Bytes,
+    rest: Option<Box<Bytes>>,
 }
 
 /// Up to [`SHARD_SIZE`] players of one audience.
@@ -176,7 +177,7 @@ impl Fanout {
         delivery: &Delivery,
     ) -> Option<Seat> {
         let place = reader.place().filter(|_| reader.is_caught_up())?;
-        let state = PlayerState { seated: true, place, written: 0, rest: Bytes::new() };
+        let state = PlayerState { seated: true, place, written: 0, rest: None };
         let player = Arc::new(Player { state: Mutex::new(state), released: Notify::new() });
         let member = Member { socket, player: player.clone() };
         let mut shards = self.shards.lock();
@@ -322,8 +323,10 @@ impl Member {
         // An error shows again when the owner writes the rest.
         let written = batch.write(start, &self.socket).unwrap_or(0);
         state.written += written as u64;
-        state.rest = batch.rest(start + written);
-        state.rest.is_empty()
+        if start + written < batch.len {
+            state.rest = Some(Box::new(batch.rest(start + written)));
+        }
+        state.rest.is_none()
     }
 }
 
@@ -353,7 +356,8 @@ impl Seat {
     fn stand_up(&self) -> Left {
         let mut state = self.player.state.lock();
         let was_seated = state.stand_up();
-        let left = Left { place: state.place, written: state.written, rest: std::mem::take(&mut state.rest) };
+        let rest = state.rest.take().map_or_else(Bytes::new, |rest| *rest);
+        let left = Left { place: state.place, written: state.written, rest };
         drop(state);
         if was_seated {
             self.shard.state.lock().seats -= 1;
