@@ -21,6 +21,9 @@ use super::source::{Message, Source};
 /// The message stream that every client gets from its first `createStream`.
 const STREAM: MessageStreamId = MessageStreamId(1);
 
+/// How long a client may be silent on its way to `play`: others wait.
+const WELCOME_WITHIN: Duration = Duration::from_secs(1);
+
 /// Which messages leave together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
@@ -44,21 +47,20 @@ pub fn serve_floor(address: SocketAddr, bits_per_second: u64, merge: Merge) -> a
         .run(Source::new(bits_per_second))
 }
 
+/// One after the other: what threads have needed that are gone is counted in steps of 10 ms.
 fn accept(listener: &TcpListener, joining: &Sender<TcpStream>) {
     for tcp in listener.incoming().flatten() {
-        let joining = joining.clone();
-        thread::spawn(move || {
-            // Whoever does not get as far as `play` is not part of the measurement.
-            if let Ok(player) = welcome(tcp) {
-                let _ = joining.send(player);
-            }
-        });
+        // Whoever does not get as far as `play` is not part of the measurement.
+        if let Ok(player) = welcome(tcp) {
+            let _ = joining.send(player);
+        }
     }
 }
 
 /// Takes a client as far as `play`.
 fn welcome(mut tcp: TcpStream) -> anyhow::Result<TcpStream> {
     tcp.set_nodelay(true)?;
+    tcp.set_read_timeout(Some(WELCOME_WITHIN))?;
     let mut session = ServerSession::new(ServerConfig::default(), [0; HANDSHAKE_RANDOM_LEN]);
     let (mut input, mut output, mut buffer) = (BytesMut::new(), Output::new(), [0; 4096]);
     loop {
