@@ -65,7 +65,8 @@ fuzz: ## fuzz every parser for TIME seconds each, JOBS at once
 	scripts/fuzz --time $(TIME) --jobs $(JOBS)
 
 .PHONY: bench
-bench: build test-deps ## compare with nginx-rtmp and the floor, in turns (BENCH='--players 200 --rounds 5')
+bench: build-deps pages test-deps ## compare with nginx-rtmp and the floor, in turns (BENCH='--players 200 --rounds 5')
+	cargo build --profile dist $(CARGO_FLAGS) --bin flumen
 	scripts/bench $(BENCH)
 
 .PHONY: soak
