@@ -21,12 +21,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Pictures after which it is decided anew.
 const WINDOW: u32 = 30;
 
-/// Reads of a window that bring several pictures at once, from which on these have most likely waited for us. On any network some
-/// do.
+/// So many reads of a window that bring several pictures each mean that these have waited for us. On any network some do.
 const TOO_MANY_CROWDED: u32 = WINDOW / 4;
 
-/// For how many windows a publisher is left alone that was kept waiting, the first time and at most: 8 s and an hour.
+/// For how many windows a publisher is left alone that was kept waiting for the first time: 8 s.
 const REST: u32 = 8;
+
+/// For how many at most, as it doubles each time: an hour.
 const MAX_REST: u32 = 4096;
 
 /// Pictures that are farther apart on average are not waited for: sound would come late.
