@@ -189,7 +189,7 @@ impl Rhythm {
         }
     }
 
-    /// No picture came.
+    /// No picture came, or late.
     fn lost(&mut self, now: Instant) {
         *self = self.anew(now);
     }

@@ -419,7 +419,6 @@ impl Batch {
     fn rest(&self, start: usize) -> Bytes {
         let mut pieces = self.pieces(start);
         match (pieces.next(), pieces.next()) {
-            (None, _) => Bytes::new(),
             (Some((piece, from)), None) => piece.slice(from..),
             _ => self.pieces(start).flat_map(|(piece, from)| &piece[from..]).copied().collect(),
         }
